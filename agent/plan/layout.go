@@ -1,0 +1,20 @@
+package plan
+
+// Where things are on a node. Units and components refer to a generation only through
+// Current, so that one rename switches all of them.
+const (
+	Root        = "/var/lib/slipway"
+	Current     = Root + "/current"          // symlink to generations/<number>
+	Generations = Root + "/generations"      // generations/<number>/{plan.json,files,exec,units,roots}
+	Images      = Root + "/images"           // the verified store
+	PKI         = Root + "/pki"              // pki/<certificate>/{tls.key,tls.crt}
+	Secrets     = Root + "/secrets"          // secrets/<name>@<version>
+	StateDir    = Root + "/state"            // journal, outbox, identity
+	AgentConfig = "/etc/slipway/agent.yaml"  // from Ignition
+	AgentBinary = "/usr/bin/slipway-agent"   // from the OS layer
+	TrustDir    = "/usr/share/slipway/trust" // lock.pub: PEM public keys that sign locks
+	BakedLock   = "/usr/share/slipway/lock"  // images.yaml and images.yaml.sig
+	ExecInRoot  = "/slipway-agent"           // where a component's root sees the agent
+	SpecInRoot  = "/exec.json"               // where a component's root sees its exec file
+	ImportTool  = "/usr/libexec/slipway/slipway-import"
+)

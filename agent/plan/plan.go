@@ -1,0 +1,159 @@
+package plan
+
+import "time"
+
+// Schema is the only schema identifier that this package accepts.
+const Schema = "slipway.build/plan/v1"
+
+// Plan is the desired state of one node. Its JSON form has no unknown fields; maps are not
+// used where order matters. Paths named "relative" may not leave their base directory.
+type Plan struct {
+	Schema     string `json:"schema"`
+	Node       Node   `json:"node"`
+	Generation uint64 `json:"generation"` // starts at 1, grows with each plan of this node
+	// Deployment is the id that the node's own signals (pulling … healthy, failed) carry.
+	Deployment string `json:"deployment"`
+	// Lock is the sha256 digest of the canonical lock that every image below must stand in.
+	Lock string `json:"lock"`
+	// Registries are base URLs, in the order in which they are tried.
+	Registries []string `json:"registries"`
+
+	Images       []Image       `json:"images"`
+	Certificates []Certificate `json:"certificates,omitempty"`
+	Secrets      []Secret      `json:"secrets,omitempty"`
+	Files        []File        `json:"files,omitempty"`
+	Units        []Unit        `json:"units"`
+	Tasks        []Task        `json:"tasks,omitempty"`
+	// Deadline bounds the time from the first step of applying the plan to healthy.
+	Deadline Duration `json:"deadline"`
+}
+
+// Node says for which node the plan is. An agent refuses a plan for another id.
+type Node struct {
+	ID      string `json:"id"`      // UUID of the node, as in its certificate
+	Name    string `json:"name"`    // host name and Kubernetes node name
+	Cluster string `json:"cluster"` // UUID
+	Role    string `json:"role"`    // "master" or "worker"; informative for the agent
+	Address string `json:"address"` // IPv4 address of the node on the cluster network
+}
+
+// Image is one image that the plan uses, by the digest of its manifest for this platform.
+type Image struct {
+	Name       string `json:"name"`       // the entry's name in the lock
+	Repository string `json:"repository"` // path in each registry, such as "slipway/etcd"
+	Digest     string `json:"digest"`     // sha256:… of the platform manifest
+	// Import, when set, is the reference (by digest) under which the verified image is given
+	// to containerd for pods; such an image has no unit of its own.
+	Import string `json:"import,omitempty"`
+}
+
+// Certificate is a key pair made on the node and certified by the control plane. It appears
+// under /var/lib/slipway/pki/<Name>/ as tls.key (0400) and tls.crt (0444), owned by Owner.
+type Certificate struct {
+	Name    string `json:"name"`
+	Purpose string `json:"purpose"` // decided upon by the control plane for the node's role
+	Owner   string `json:"owner"`   // user name on the node; "root" when the unit runs as root
+}
+
+// Secret is a value fetched from the node API and kept outside the generations, as
+// /var/lib/slipway/secrets/<Name>@<Version> (0400, owned by Owner).
+type Secret struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Owner   string `json:"owner"`
+}
+
+// File is a configuration file of the generation, found at
+// /var/lib/slipway/current/files/<Path>. Content must hold nothing secret.
+type File struct {
+	Path    string `json:"path"` // relative
+	Mode    string `json:"mode"` // octal, such as "0444"; never writable by group or other
+	Content string `json:"content"`
+}
+
+// Unit is one systemd unit of the generation. Text is the whole unit file as the control
+// plane rendered it; for a component its ExecStart is `slipway-agent exec`, which reads
+// Exec from /var/lib/slipway/current/exec/<Name>.json.
+type Unit struct {
+	Name string `json:"name"` // begins with "slipway-", ends in a systemd suffix
+	Text string `json:"text"`
+	Exec *Exec  `json:"exec,omitempty"`
+	// Start is false for units that others activate.
+	Start bool `json:"start"`
+}
+
+// Exec is what `slipway-agent exec` runs and how it knows that it is ready and alive.
+type Exec struct {
+	Image  string   `json:"image"`  // name of an image of the plan
+	Binary string   `json:"binary"` // relative path in the image; the lock has its sha256
+	Args   []string `json:"args,omitempty"`
+	Env    []string `json:"env,omitempty"` // KEY=value
+	// Tools are further images whose files must be there before the start; their binaries are
+	// verified too. A tool's files appear at /var/lib/slipway/current/roots/<image>/.
+	Tools []string `json:"tools,omitempty"`
+	// Mounts are directories to make in the component's root for bind mounts, relative.
+	Mounts []string `json:"mounts,omitempty"`
+	// State is a directory of the host that the component fills. Once the unit has been healthy
+	// the agent remembers that it was filled; if Sentinel below it is missing later, the
+	// component is not started again, because it would begin anew with somebody else's name.
+	State *State `json:"state,omitempty"`
+	// Ready decides when READY=1 is sent; Live feeds the watchdog and must depend on nothing
+	// outside the process. A nil probe means: running is enough.
+	Ready *Probe `json:"ready,omitempty"`
+	Live  *Probe `json:"live,omitempty"`
+}
+
+// State names a directory with data that must not silently start over.
+type State struct {
+	Dir      string `json:"dir"`      // absolute, on the node
+	Sentinel string `json:"sentinel"` // relative to Dir
+}
+
+// Probe is one question to a local endpoint. URL is http://, https:// (with CA, and with
+// Certificate when the endpoint wants one), tcp://host:port or unix:///path (connecting is
+// enough). Only loopback, the node's own address and unix sockets are accepted.
+type Probe struct {
+	URL         string   `json:"url"`
+	CA          string   `json:"ca,omitempty"`          // absolute path as the unit sees it
+	Certificate string   `json:"certificate,omitempty"` // directory with tls.crt and tls.key
+	Timeout     Duration `json:"timeout,omitempty"`     // one attempt; 1s when zero
+	Interval    Duration `json:"interval,omitempty"`    // between attempts once ready; 10s when zero
+	Failures    int      `json:"failures,omitempty"`    // in a row until unhealthy; 3 when zero
+}
+
+// Task is typed work on the cluster's own API, done by the agent over loopback once the
+// units it waits for are ready. A task is idempotent.
+type Task struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"` // TaskApply or TaskNodeReady
+	// After names units of this plan that must be active first, and tasks done first.
+	After []string `json:"after,omitempty"`
+	// Deployment, when not empty, gets its own healthy or failed signal when all tasks that
+	// carry it are done; otherwise the task belongs to the node's deployment.
+	Deployment string `json:"deployment,omitempty"`
+	API        *API   `json:"api,omitempty"`
+	// Objects of TaskApply: Kubernetes objects, applied in order by server-side apply.
+	Objects []Object `json:"objects,omitempty"`
+	// Await, for TaskApply: wait until Deployments and DaemonSets among Objects are available.
+	Await bool `json:"await,omitempty"`
+}
+
+// Kinds of tasks.
+const (
+	TaskApply     = "apply"      // server-side apply of Objects
+	TaskNodeReady = "node-ready" // wait until this node's Ready condition is True
+)
+
+// API says how a task reaches the API server: always the node's own or the cluster's
+// endpoint, always with TLS and a client certificate of this plan.
+type API struct {
+	Server      string `json:"server"`      // https://host:port
+	CA          string `json:"ca"`          // absolute path of a PEM bundle on the node
+	Certificate string `json:"certificate"` // name of a Certificate of this plan
+}
+
+// Object is one Kubernetes object in JSON form.
+type Object = map[string]any
+
+// Duration is a time.Duration that JSON shows as "1m30s".
+type Duration time.Duration

@@ -1,0 +1,114 @@
+// Package protocol holds the messages of the node API: what an agent and the control plane
+// say to each other besides the plan itself. All bodies are JSON over HTTP/2 and TLS 1.3.
+//
+//	POST /node/v1/join            JoinRequest   -> JoinResponse     (one-time token, no client certificate)
+//	GET  /node/v1/plan?wait=30s   If-None-Match -> Delivery, ETag   (304 when nothing changed in time)
+//	POST /node/v1/signals         []Signal      -> 204              (idempotent by Signal.ID)
+//	POST /node/v1/certificates    []CertificateRequest -> []CertificateResponse
+//	GET  /node/v1/secrets/<name>@<version>      -> the value, application/octet-stream
+//
+// After join every call carries the node's client certificate. Errors are Problem bodies.
+package protocol
+
+import "time"
+
+// AgentConfig is /etc/slipway/agent.yaml, which Ignition writes: all that a new node knows.
+type AgentConfig struct {
+	ControlPlane string `json:"controlPlane" yaml:"controlPlane"` // https://host:port
+	CA           string `json:"ca" yaml:"ca"`                     // PEM: who may sign the control plane's certificate
+	Node         string `json:"node" yaml:"node"`                 // UUID
+	Token        string `json:"token" yaml:"token"`               // one-time join token, bound to Node
+}
+
+// JoinRequest proves with the token that the caller was booted as Node, and asks for a
+// certificate for a key that was made on the node.
+type JoinRequest struct {
+	Node  string `json:"node"`
+	Token string `json:"token"`
+	CSR   string `json:"csr"` // PEM, P-256, CN "node:<uuid>"
+}
+
+// JoinResponse is the node's identity and the keys it will believe plans from.
+type JoinResponse struct {
+	Certificate string    `json:"certificate"` // PEM chain, leaf first
+	PlanKeys    []PlanKey `json:"planKeys"`
+}
+
+// PlanKey is a public key that plans may be signed with.
+type PlanKey struct {
+	ID     string `json:"id"`     // hex sha256 of the DER public key
+	Public string `json:"public"` // PEM, ECDSA P-256
+}
+
+// Delivery is a plan on its way to a node. Envelope is DSSE JSON around the plan's canonical
+// bytes. LockBytes and LockSignature are the lock that the plan names.
+type Delivery struct {
+	Envelope      []byte `json:"envelope"`
+	LockBytes     []byte `json:"lock"`
+	LockSignature []byte `json:"lockSignature"`
+}
+
+// PayloadType of the DSSE envelope around a plan.
+const PayloadType = "application/vnd.slipway.plan.v1+json"
+
+// CertificateRequest asks for one certificate of the current plan.
+type CertificateRequest struct {
+	Name    string `json:"name"`
+	Purpose string `json:"purpose"`
+	CSR     string `json:"csr"` // PEM; only its key counts, the subject is decided by purpose
+}
+
+// CertificateResponse is the certificate for the request of the same name.
+type CertificateResponse struct {
+	Name        string `json:"name"`
+	Certificate string `json:"certificate"` // PEM chain, leaf first
+}
+
+// Phase is how far a node is with a deployment.
+type Phase string
+
+// The phases of a deployment in their order; the last three end it.
+const (
+	Joined     Phase = "joined"
+	Pulling    Phase = "pulling"
+	Staged     Phase = "staged"
+	Switched   Phase = "switched"
+	Healthy    Phase = "healthy"
+	Failed     Phase = "failed"
+	RolledBack Phase = "rolled-back"
+)
+
+// Signal is one report of a node. It is written to the outbox before it is sent, sent until
+// it is accepted and safe to repeat; a later progress report of a phase replaces an unsent
+// earlier one.
+type Signal struct {
+	ID         string    `json:"id"` // UUID, made once
+	Node       string    `json:"node"`
+	Deployment string    `json:"deployment"`
+	PlanDigest string    `json:"planDigest"`
+	Phase      Phase     `json:"phase"`
+	Time       time.Time `json:"time"`
+	// Progress is set while Phase is Pulling or Switched.
+	Progress *Progress `json:"progress,omitempty"`
+	// Reason says, for a person, what failed, on what, and what was expected.
+	Reason string `json:"reason,omitempty"`
+	// Log holds the last lines of the failing unit, secrets redacted; at most 8 KiB.
+	Log string `json:"log,omitempty"`
+}
+
+// Progress counts what is done of what is known to be needed.
+type Progress struct {
+	BytesDone   int64  `json:"bytesDone,omitempty"`
+	BytesTotal  int64  `json:"bytesTotal,omitempty"`
+	UnitsActive int    `json:"unitsActive,omitempty"`
+	UnitsTotal  int    `json:"unitsTotal,omitempty"`
+	Waiting     string `json:"waiting,omitempty"` // what the node waits for, in words
+}
+
+// Problem is the body of an error answer.
+type Problem struct {
+	Code   string `json:"code"` // stable: "token-used", "unknown-purpose", …
+	Detail string `json:"detail"`
+	// Terminal is true when repeating the same request cannot succeed.
+	Terminal bool `json:"terminal"`
+}

@@ -1,0 +1,71 @@
+// Package lock is images.yaml: which component images exist, from which source each byte of
+// them comes, and by which digest a node may run them. It is a leaf that node and control
+// plane share: types, canonical bytes, validation and signature check, and nothing that
+// builds.
+package lock
+
+// Schema is the only schema identifier that this package accepts.
+const Schema = "slipway.build/images/v1"
+
+// Lock is the whole of images.yaml. Canonical bytes are its JSON form with sorted keys and no
+// white space; the YAML file is a rendering of the same value for people.
+type Lock struct {
+	Schema string `json:"schema"`
+	// Toolchain is the exact Go toolchain of all builds, such as "go1.26.7".
+	Toolchain string `json:"toolchain"`
+	// Images are sorted by name; names are unique.
+	Images []Image `json:"images"`
+}
+
+// Image is one component image for all its platforms.
+type Image struct {
+	Name       string `json:"name"`       // "kube-apiserver"
+	Version    string `json:"version"`    // "v1.36.3"
+	Repository string `json:"repository"` // path in a registry: "slipway/kube-apiserver"
+	Source     Source `json:"source"`
+	// Kubernetes lists the minors that the image fits ("1.36"); empty fits all.
+	Kubernetes []string `json:"kubernetes,omitempty"`
+	// Index is the digest of the image index, empty until it was computed.
+	Index string `json:"index,omitempty"`
+	// Platforms are sorted by name.
+	Platforms []Platform `json:"platforms,omitempty"`
+	// Unresolved says why no digest is known; such an image never runs.
+	Unresolved string `json:"unresolved,omitempty"`
+	// HostTools are programs that the component expects of the node OS.
+	HostTools []string `json:"hostTools,omitempty"`
+}
+
+// Source is where an image's bytes come from: a Go module, or an upstream reference.
+type Source struct {
+	Module   string   `json:"module,omitempty"`  // k8s.io/kubernetes
+	Version  string   `json:"version,omitempty"` // v1.36.3
+	Sum      string   `json:"sum,omitempty"`     // h1:… of the module zip
+	Packages []string `json:"packages,omitempty"`
+	Flags    []string `json:"flags,omitempty"` // build flags, in the order given
+	// GoSum is the sha256 of the build module's go.sum: it pins every dependency.
+	GoSum     string `json:"goSum,omitempty"`
+	Reference string `json:"reference,omitempty"`
+}
+
+// Platform is one platform's manifest and what is in it.
+type Platform struct {
+	Platform string   `json:"platform"` // "linux/amd64"
+	Manifest string   `json:"manifest"` // digest of the platform manifest
+	Config   string   `json:"config"`   // digest of the image configuration
+	Layers   []Layer  `json:"layers"`
+	Files    []Binary `json:"files"`
+}
+
+// Layer is one layer blob as it travels and as it unpacks.
+type Layer struct {
+	Digest string `json:"digest"` // of the compressed blob
+	DiffID string `json:"diffID"` // of the tar stream
+	Size   int64  `json:"size"`   // bytes, compressed
+}
+
+// Binary is one file in the image, as it is checked before each start.
+type Binary struct {
+	Path   string `json:"path"`   // relative: "usr/bin/kube-apiserver"
+	SHA256 string `json:"sha256"` // hex, no prefix
+	Size   int64  `json:"size"`   // bytes
+}
