@@ -1,0 +1,175 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"slipway.build/slipway/cmd/slipway/internal/apiclient"
+	"slipway.build/slipway/cmd/slipway/internal/progress"
+)
+
+// API is what is asked of slipwayd.
+type API interface {
+	Cluster(ctx context.Context, nameOrID string) (*apiclient.Cluster, error)
+	Stack(ctx context.Context, project, id string) (apiclient.StackRef, error)
+	Resources(ctx context.Context, s apiclient.StackRef, depth int) ([]apiclient.Resource, error)
+}
+
+// Depth is how deep stacks are nested in the template of a cluster: the groups of nodes and
+// the stack of each node.
+const Depth = 3
+
+// Watcher follows clusters.
+type Watcher struct {
+	API    API
+	Report progress.Reporter
+	// Interval is the time between two looks; 250 ms when zero.
+	Interval time.Duration
+	// Patience is how long slipwayd may be away before following fails; one minute when zero.
+	// It is not counted while the context lives on: a restart of slipwayd is no failure.
+	Patience time.Duration
+}
+
+// ErrGone says that the cluster is not there (any more).
+var ErrGone = errors.New("the cluster is gone")
+
+// Until follows the cluster until its operation has ended and returns its last state. It
+// fails with the cluster's own reason when the operation failed, and with ErrGone when the
+// cluster went away.
+func (w *Watcher) Until(ctx context.Context, uuid string) (*apiclient.Cluster, error) {
+	interval, patience := w.Interval, w.Patience
+	if interval == 0 {
+		interval = 250 * time.Millisecond
+	}
+	if patience == 0 {
+		patience = time.Minute
+	}
+	var stack apiclient.StackRef
+	var away time.Time
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		cluster, err := w.look(ctx, uuid, &stack)
+		switch {
+		case err == nil && !cluster.InProgress():
+			w.end(cluster)
+			if cluster.Failed() {
+				return cluster, Failure(cluster)
+			}
+			return cluster, nil
+		case err == nil:
+			away = time.Time{}
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case apiclient.IsNotFound(err):
+			return nil, ErrGone
+		case apiclient.IsUnreachable(err):
+			if away.IsZero() {
+				away = time.Now()
+				w.Report.Note("slipwayd does not answer; what was begun goes on without it, waiting for it to come back")
+			}
+			if time.Since(away) > patience {
+				return nil, err
+			}
+		default:
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// Failure is the error of a cluster whose last operation failed: its reason and the faults
+// of its nodegroups.
+func Failure(c *apiclient.Cluster) error {
+	reason := c.StatusReason
+	if reason == "" {
+		reason = "the server gives no reason"
+	}
+	var groups []string
+	for name, fault := range c.Faults {
+		if !strings.Contains(reason, fault) {
+			groups = append(groups, name+": "+fault)
+		}
+	}
+	sort.Strings(groups)
+	if len(groups) > 0 {
+		reason += " (" + strings.Join(groups, "; ") + ")"
+	}
+	return fmt.Errorf("cluster %s is %s: %s", c.Name, c.Status, reason)
+}
+
+// look reads the state once and reports it.
+func (w *Watcher) look(ctx context.Context, uuid string, stack *apiclient.StackRef) (*apiclient.Cluster, error) {
+	cluster, err := w.API.Cluster(ctx, uuid)
+	if err != nil {
+		return nil, err
+	}
+	if cluster.StackID == "" {
+		w.Report.Report(progress.Update{Task: "cluster/" + cluster.UUID, Label: "cluster " + cluster.Name, State: progress.Running, Detail: "waiting for the conductor"})
+		return cluster, nil
+	}
+	if stack.ID == "" {
+		if *stack, err = w.API.Stack(ctx, cluster.ProjectID, cluster.StackID); err != nil {
+			return w.withoutStack(cluster, err)
+		}
+	}
+	resources, err := w.API.Resources(ctx, *stack, Depth)
+	if err != nil {
+		return w.withoutStack(cluster, err)
+	}
+	w.resources(cluster, resources)
+	return cluster, nil
+}
+
+// withoutStack forgives that a stack is not there (yet, or any more): the cluster's own state
+// decides.
+func (w *Watcher) withoutStack(cluster *apiclient.Cluster, err error) (*apiclient.Cluster, error) {
+	if apiclient.IsNotFound(err) {
+		return cluster, nil
+	}
+	return nil, err
+}
+
+// end shows how the operation ended.
+func (w *Watcher) end(c *apiclient.Cluster) {
+	u := progress.Update{Task: "cluster/" + c.UUID, Label: "cluster " + c.Name, State: progress.Done, Detail: c.Status}
+	if c.Failed() {
+		u.State, u.Detail = progress.Failed, c.Status+": "+c.StatusReason
+	}
+	w.Report.Report(u)
+}
+
+// resources reports the graph as a whole and every node.
+func (w *Watcher) resources(c *apiclient.Cluster, all []apiclient.Resource) {
+	deleting := strings.HasPrefix(c.Status, "DELETE")
+	var done int64
+	var busy []string
+	for _, r := range all {
+		switch {
+		case strings.HasSuffix(r.Status, "_COMPLETE") && r.Status != "INIT_COMPLETE" && strings.HasPrefix(r.Status, "DELETE") == deleting:
+			done++
+		case strings.HasSuffix(r.Status, "_IN_PROGRESS") && r.NestedID() == "" && r.Parent == "":
+			busy = append(busy, r.Name)
+		}
+	}
+	sort.Strings(busy)
+	if len(busy) > 4 {
+		busy = append(busy[:4], fmt.Sprintf("and %d more", len(busy)-4))
+	}
+	w.Report.Report(progress.Update{Task: "cluster/" + c.UUID, Label: "cluster " + c.Name, State: progress.Running,
+		Done: done, Total: int64(len(all)), Detail: strings.Join(busy, ", ")})
+	if deleting {
+		return
+	}
+	for _, n := range nodesOf(all) {
+		w.Report.Report(n.update())
+	}
+}
