@@ -1,0 +1,56 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// Signal is a row of signals: what a node has reported, as it came.
+type Signal struct {
+	bun.BaseModel `bun:"table:signals"`
+
+	Seq        int64           `bun:"seq,pk,autoincrement"`
+	ID         string          `bun:"id"` // the node's, unique
+	NodeID     string          `bun:"node_id"`
+	Deployment string          `bun:"deployment"`
+	Phase      string          `bun:"phase"`
+	Body       json.RawMessage `bun:"body,type:text"`
+	ReceivedAt time.Time       `bun:"received_at"`
+}
+
+// InsertSignals stores signals and wakes the subscribers of their nodes. Those that are there
+// already are left out; it returns how many were new.
+func (tx *Tx) InsertSignals(ctx context.Context, ss []*Signal) (int64, error) {
+	if len(ss) == 0 {
+		return 0, nil
+	}
+	for _, s := range ss {
+		s.ReceivedAt = tx.now
+		tx.Notify(NodeTopic(s.NodeID))
+	}
+	res, err := tx.db.NewInsert().Model(&ss).On("CONFLICT (id) DO NOTHING").Returning("NULL").Exec(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("insert signals: %w", err)
+	}
+	return affected(res), nil
+}
+
+// Signals lists the signals of a deployment with Seq greater than after, in order of arrival.
+func (r Reader) Signals(ctx context.Context, deployment string, after int64) ([]Signal, error) {
+	var ss []Signal
+	if err := r.db.NewSelect().Model(&ss).Where("deployment = ?", deployment).Where("seq > ?", after).OrderExpr("seq").Scan(ctx); err != nil {
+		return nil, fmt.Errorf("list signals of deployment %s: %w", deployment, err)
+	}
+	return ss, nil
+}
+
+// LastSignal returns the node's newest signal, or ErrNotFound.
+func (r Reader) LastSignal(ctx context.Context, node string) (*Signal, error) {
+	s := new(Signal)
+	err := r.db.NewSelect().Model(s).Where("node_id = ?", node).OrderExpr("seq DESC").Limit(1).Scan(ctx)
+	return s, notFound(err, "signal of node", node)
+}
