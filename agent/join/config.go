@@ -1,0 +1,88 @@
+package join
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/fsnotify/fsnotify"
+	"go.yaml.in/yaml/v3"
+
+	"slipway.build/slipway/agent/fault"
+	"slipway.build/slipway/agent/protocol"
+)
+
+// ReadConfig reads the agent's configuration. Unknown and missing fields are terminal errors.
+func ReadConfig(path string) (protocol.AgentConfig, error) {
+	var config protocol.AgentConfig
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return config, fmt.Errorf("read the agent's configuration: %w", err)
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(raw))
+	dec.KnownFields(true)
+	if err := dec.Decode(&config); err != nil {
+		return config, fault.Terminalf("%s: %w", path, err)
+	}
+	for name, value := range map[string]string{"controlPlane": config.ControlPlane, "ca": config.CA, "node": config.Node} {
+		if value == "" {
+			return config, fault.Terminalf("%s: %s is missing", path, name)
+		}
+	}
+	return config, nil
+}
+
+// AwaitConfig returns the configuration as soon as it is there and whole. Until then it watches
+// the directory; a file that cannot be used yet is reported once per change and waited for.
+func AwaitConfig(ctx context.Context, path string, log *slog.Logger) (protocol.AgentConfig, error) {
+	if config, err := ReadConfig(path); err == nil {
+		return config, nil
+	}
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		return protocol.AgentConfig{}, fmt.Errorf("watch for %s: %w", path, err)
+	}
+	defer func() { _ = watcher.Close() }()
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return protocol.AgentConfig{}, fmt.Errorf("watch for %s: %w", path, err)
+	}
+	if err := watcher.Add(dir); err != nil {
+		return protocol.AgentConfig{}, fmt.Errorf("watch for %s: %w", path, err)
+	}
+	for {
+		config, err := ReadConfig(path)
+		if err == nil {
+			return config, nil
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			log.Info("waiting for the agent's configuration", "path", path)
+		} else {
+			log.Warn("the agent's configuration cannot be used yet", "error", err)
+		}
+		if err := nextEvent(ctx, watcher, path); err != nil {
+			return protocol.AgentConfig{}, err
+		}
+	}
+}
+
+// nextEvent waits for a change of path.
+func nextEvent(ctx context.Context, watcher *fsnotify.Watcher, path string) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case err := <-watcher.Errors:
+			return fmt.Errorf("watch for %s: %w", path, err)
+		case event := <-watcher.Events:
+			if event.Name == path && !event.Has(fsnotify.Chmod) {
+				return nil
+			}
+		}
+	}
+}

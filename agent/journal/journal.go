@@ -1,0 +1,174 @@
+package journal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// Step is how far the agent is with a plan. Steps follow each other in this order.
+type Step string
+
+// Steps of applying a plan.
+const (
+	Accepted  Step = "accepted"  // verified; nothing of it is on disk yet
+	Staged    Step = "staged"    // the generation's directory is complete and durable
+	Switched  Step = "switched"  // current points to it; jobs may be outstanding
+	Confirmed Step = "confirmed" // its units were healthy
+	Abandoned Step = "abandoned" // it failed; what was before it runs again, if there was something
+)
+
+// Entry is what is known about one generation.
+type Entry struct {
+	Generation uint64    `json:"generation"`
+	PlanDigest string    `json:"planDigest"`
+	Deployment string    `json:"deployment"`
+	Step       Step      `json:"step"`
+	Began      time.Time `json:"began"` // the plan's deadline counts from here
+	// Previous is the generation that ran before, 0 for none.
+	Previous uint64 `json:"previous,omitempty"`
+	// Jobs are what is still to be asked of systemd after the switch; the list shrinks.
+	Jobs []Job `json:"jobs,omitempty"`
+	// TasksDone names the tasks of the plan that are done.
+	TasksDone []string `json:"tasksDone,omitempty"`
+	// Reason says why an abandoned generation failed.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Job is one outstanding action on a unit.
+type Job struct {
+	Unit   string `json:"unit"`
+	Action string `json:"action"`
+}
+
+// Buckets of the file.
+const (
+	entryBucket  = "entries"
+	filledBucket = "filled"
+	outboxBucket = "outbox"
+)
+
+// openTimeout bounds the wait for another agent's lock on the file.
+const openTimeout = 5 * time.Second
+
+// Journal is the open file.
+type Journal struct{ db *bbolt.DB }
+
+// Open opens the journal in dir, and makes both when they are not there.
+func Open(dir string) (*Journal, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open the journal: %w", err)
+	}
+	path := filepath.Join(dir, "journal.db")
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: openTimeout, NoFreelistSync: true})
+	if errors.Is(err, bbolt.ErrTimeout) {
+		return nil, fmt.Errorf("open the journal %s: another slipway-agent holds it", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the journal %s: %w", path, err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range []string{entryBucket, filledBucket, outboxBucket} {
+			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare the journal %s: %w", path, err), db.Close())
+	}
+	return &Journal{db: db}, nil
+}
+
+// Close closes the file.
+func (j *Journal) Close() error { return j.db.Close() }
+
+// Put writes an entry durably.
+func (j *Journal) Put(entry Entry) error {
+	raw, err := json.Marshal(entry)
+	if err != nil {
+		return err
+	}
+	err = j.db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte(entryBucket)).Put(sequence(entry.Generation), raw)
+	})
+	if err != nil {
+		return fmt.Errorf("journal generation %d as %s: %w", entry.Generation, entry.Step, err)
+	}
+	return nil
+}
+
+// Entries returns all entries by generation, ascending.
+func (j *Journal) Entries() ([]Entry, error) {
+	var out []Entry
+	err := j.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte(entryBucket)).ForEach(func(_, raw []byte) error {
+			var entry Entry
+			if err := json.Unmarshal(raw, &entry); err != nil {
+				return err
+			}
+			out = append(out, entry)
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	return out, nil
+}
+
+// Drop forgets the entries of these generations.
+func (j *Journal) Drop(generations []uint64) error {
+	if len(generations) == 0 {
+		return nil
+	}
+	err := j.db.Update(func(tx *bbolt.Tx) error {
+		for _, generation := range generations {
+			if err := tx.Bucket([]byte(entryBucket)).Delete(sequence(generation)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("forget generations %v in the journal: %w", generations, err)
+	}
+	return nil
+}
+
+// MarkFilled remembers that state directories were filled by healthy components.
+func (j *Journal) MarkFilled(dirs []string) error {
+	err := j.db.Update(func(tx *bbolt.Tx) error {
+		for _, dir := range dirs {
+			if err := tx.Bucket([]byte(filledBucket)).Put([]byte(dir), []byte{1}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("journal filled state directories: %w", err)
+	}
+	return nil
+}
+
+// Filled returns the state directories that were filled once.
+func (j *Journal) Filled() (map[string]bool, error) {
+	out := map[string]bool{}
+	err := j.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte(filledBucket)).ForEach(func(dir, _ []byte) error {
+			out[string(dir)] = true
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	return out, nil
+}

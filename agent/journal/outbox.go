@@ -1,0 +1,75 @@
+package journal
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"slipway.build/slipway/agent/protocol"
+)
+
+// Queued is a signal in the outbox with its place in the order of writing.
+type Queued struct {
+	Sequence uint64
+	Signal   protocol.Signal
+}
+
+// Enqueue writes a signal to the outbox durably and returns its sequence number.
+func (j *Journal) Enqueue(signal protocol.Signal) (uint64, error) {
+	raw, err := json.Marshal(signal)
+	if err != nil {
+		return 0, err
+	}
+	var number uint64
+	err = j.db.Update(func(tx *bbolt.Tx) error {
+		bucket := tx.Bucket([]byte(outboxBucket))
+		if number, err = bucket.NextSequence(); err != nil {
+			return err
+		}
+		return bucket.Put(sequence(number), raw)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("write signal %s of deployment %s to the outbox: %w", signal.Phase, signal.Deployment, err)
+	}
+	return number, nil
+}
+
+// Queue returns up to limit signals of the outbox, the oldest first.
+func (j *Journal) Queue(limit int) ([]Queued, error) {
+	var out []Queued
+	err := j.db.View(func(tx *bbolt.Tx) error {
+		cursor := tx.Bucket([]byte(outboxBucket)).Cursor()
+		for key, raw := cursor.First(); key != nil && len(out) < limit; key, raw = cursor.Next() {
+			queued := Queued{Sequence: binary.BigEndian.Uint64(key)}
+			if err := json.Unmarshal(raw, &queued.Signal); err != nil {
+				return err
+			}
+			out = append(out, queued)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the outbox: %w", err)
+	}
+	return out, nil
+}
+
+// Accepted removes signals that the receiver has.
+func (j *Journal) Accepted(signals []Queued) error {
+	err := j.db.Update(func(tx *bbolt.Tx) error {
+		for _, queued := range signals {
+			if err := tx.Bucket([]byte(outboxBucket)).Delete(sequence(queued.Sequence)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("clear the outbox: %w", err)
+	}
+	return nil
+}
+
+func sequence(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }

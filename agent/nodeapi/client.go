@@ -1,0 +1,204 @@
+package nodeapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"slipway.build/slipway/agent/fault"
+	"slipway.build/slipway/agent/protocol"
+)
+
+// maxAnswer bounds what is read of an answer: a delivery holds a plan and a lock in base64.
+const maxAnswer = 32 << 20
+
+// callTimeout bounds every call but the long poll.
+const callTimeout = 20 * time.Second
+
+// Client calls one control plane.
+type Client struct {
+	base string
+	http *http.Client
+}
+
+// New returns a client for the control plane at base (https://host:port) whose certificate one
+// of the PEM authorities in ca has signed. identity is asked for the node's certificate at each
+// new connection; nil before the node has joined.
+func New(base, ca string, identity func() (*tls.Certificate, error)) (*Client, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return nil, fault.Terminalf("control plane %q: want https://host:port", base)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(ca)) {
+		return nil, fault.Terminalf("control plane %s: no certificate authority in the agent's configuration", base)
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(2)}
+	if identity != nil {
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return identity() }
+	}
+	transport := &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		TLSClientConfig:     config,
+		TLSHandshakeTimeout: 10 * time.Second,
+		ForceAttemptHTTP2:   true,
+		// A dead peer under a long poll shows by a ping that stays unanswered.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
+	}
+	return &Client{base: strings.TrimSuffix(base, "/") + "/node/v1/", http: &http.Client{Transport: transport}}, nil
+}
+
+// Close closes idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Join asks for the node's identity.
+func (c *Client) Join(ctx context.Context, request protocol.JoinRequest) (*protocol.JoinResponse, error) {
+	response := new(protocol.JoinResponse)
+	if err := c.call(ctx, http.MethodPost, "join", request, response); err != nil {
+		return nil, err
+	}
+	return response, nil
+}
+
+// Plan waits up to wait for a plan whose ETag differs from etag. It returns nil and no error
+// when there was none in that time.
+func (c *Client) Plan(ctx context.Context, etag string, wait time.Duration) (*protocol.Delivery, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait+callTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"plan?wait="+wait.String(), nil)
+	if err != nil {
+		return nil, "", err
+	}
+	if etag != "" {
+		req.Header.Set("If-None-Match", etag)
+	}
+	resp, err := c.do(req)
+	if err != nil {
+		return nil, "", fmt.Errorf("wait for a plan: %w", err)
+	}
+	defer drain(resp)
+	if resp.StatusCode == http.StatusNotModified || resp.StatusCode == http.StatusNoContent {
+		return nil, etag, nil
+	}
+	delivery := new(protocol.Delivery)
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(delivery); err != nil {
+		return nil, "", fault.Retriablef("read the delivered plan: %w", err)
+	}
+	return delivery, resp.Header.Get("ETag"), nil
+}
+
+// Signals delivers signals; repeating them is safe.
+func (c *Client) Signals(ctx context.Context, signals []protocol.Signal) error {
+	return c.call(ctx, http.MethodPost, "signals", signals, nil)
+}
+
+// Certificates has keys certified.
+func (c *Client) Certificates(ctx context.Context, requests []protocol.CertificateRequest) ([]protocol.CertificateResponse, error) {
+	var responses []protocol.CertificateResponse
+	if err := c.call(ctx, http.MethodPost, "certificates", requests, &responses); err != nil {
+		return nil, err
+	}
+	return responses, nil
+}
+
+// Secret fetches one version of a secret of the current plan.
+func (c *Client) Secret(ctx context.Context, name, version string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"secrets/"+url.PathEscape(name)+"@"+url.PathEscape(version), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.do(req)
+	if err != nil {
+		return nil, fmt.Errorf("fetch secret %s@%s: %w", name, version, err)
+	}
+	defer drain(resp)
+	const maxSecret = 1 << 20
+	value, err := io.ReadAll(io.LimitReader(resp.Body, maxSecret+1))
+	if err != nil {
+		return nil, fault.Retriablef("fetch secret %s@%s: %w", name, version, err)
+	}
+	if len(value) > maxSecret {
+		return nil, fault.Terminalf("fetch secret %s@%s: longer than %d bytes", name, version, maxSecret)
+	}
+	return value, nil
+}
+
+func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := c.do(req)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	defer drain(resp)
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
+		return fault.Retriablef("%s %s: read the answer: %w", method, path, err)
+	}
+	return nil
+}
+
+// do sends a request and turns an error answer into a fault with the problem's code and detail.
+func (c *Client) do(req *http.Request) (*http.Response, error) {
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, fault.Retriablef("%w", err)
+	}
+	if resp.StatusCode < 400 {
+		return resp, nil
+	}
+	defer drain(resp)
+	problem := &Problem{Status: resp.StatusCode}
+	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if json.Unmarshal(raw, &problem.Problem) != nil || problem.Code == "" {
+		problem.Problem = protocol.Problem{Code: "http", Detail: resp.Status}
+	}
+	if problem.Terminal {
+		return nil, &fault.Error{Kind: fault.Terminal, Err: problem}
+	}
+	return nil, &fault.Error{Kind: fault.Retriable, Err: problem}
+}
+
+// Problem is an error answer of the control plane.
+type Problem struct {
+	protocol.Problem
+	Status int
+}
+
+func (p *Problem) Error() string {
+	return fmt.Sprintf("the control plane answered %d %s: %s", p.Status, p.Code, p.Detail)
+}
+
+// IsProblem reports whether err is an answer of the control plane with that code.
+func IsProblem(err error, code string) bool {
+	var problem *Problem
+	return errors.As(err, &problem) && problem.Code == code
+}
+
+func drain(resp *http.Response) {
+	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
+	_ = resp.Body.Close()
+}
