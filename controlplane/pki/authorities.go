@@ -29,11 +29,18 @@ type Records interface {
 	InsertRecord(ctx context.Context, record Record) error
 }
 
+// Sealer encrypts private keys for the store. The context names what is sealed; Open demands the
+// same one.
+type Sealer interface {
+	Seal(plain []byte, context string) ([]byte, error)
+	Open(sealed []byte, context string) ([]byte, error)
+}
+
 // Authorities makes, keeps and finds the authorities of clusters. It is safe for concurrent
 // use. Opened authorities stay in memory: a private key is unsealed once.
 type Authorities struct {
 	records Records
-	sealer  *Sealer
+	sealer  Sealer
 	now     func() time.Time
 
 	mu   sync.Mutex
@@ -46,7 +53,7 @@ type recordID struct {
 }
 
 // NewAuthorities returns the authorities in records, whose keys sealer opens.
-func NewAuthorities(records Records, sealer *Sealer, now func() time.Time) *Authorities {
+func NewAuthorities(records Records, sealer Sealer, now func() time.Time) *Authorities {
 	return &Authorities{records: records, sealer: sealer, now: now, open: map[recordID]*Authority{}}
 }
 
@@ -109,20 +116,19 @@ func (a *Authorities) Forget(cluster string) {
 
 func (id recordID) label() string { return "authority/" + id.scope + "/" + string(id.purpose) }
 
-func sealAuthority(sealer *Sealer, id recordID, authority *Authority) (Record, error) {
+func sealAuthority(sealer Sealer, id recordID, authority *Authority) (Record, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(authority.key)
 	if err != nil {
 		return Record{}, fmt.Errorf("encode key of the %s authority: %w", id.purpose, err)
 	}
-	return Record{
-		Scope:       id.scope,
-		Purpose:     id.purpose,
-		Certificate: authority.PEM(),
-		SealedKey:   sealer.Seal(id.label(), der),
-	}, nil
+	sealed, err := sealer.Seal(der, id.label())
+	if err != nil {
+		return Record{}, err
+	}
+	return Record{Scope: id.scope, Purpose: id.purpose, Certificate: authority.PEM(), SealedKey: sealed}, nil
 }
 
-func openAuthority(sealer *Sealer, record Record) (*Authority, error) {
+func openAuthority(sealer Sealer, record Record) (*Authority, error) {
 	key, err := openKey(sealer, record)
 	if err != nil {
 		return nil, err
@@ -138,8 +144,8 @@ func openAuthority(sealer *Sealer, record Record) (*Authority, error) {
 	return &Authority{Certificate: certificate, key: key}, nil
 }
 
-func openKey(sealer *Sealer, record Record) (crypto.Signer, error) {
-	der, err := sealer.Open(recordID{record.Scope, record.Purpose}.label(), record.SealedKey)
+func openKey(sealer Sealer, record Record) (crypto.Signer, error) {
+	der, err := sealer.Open(record.SealedKey, recordID{record.Scope, record.Purpose}.label())
 	if err != nil {
 		return nil, err
 	}

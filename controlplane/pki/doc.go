@@ -1,6 +1,6 @@
 // Package pki is the control plane's certification: one authority per purpose and cluster,
-// the system authority that vouches for nodes and for the node API, the key that signs plans,
-// and the sealing of every private key before it reaches the store.
+// the system authority that vouches for nodes and for the node API, and the key that signs
+// plans.
 //
 // Who may ask for which certificate is decided by the callers (controlplane/nodeapi by the
 // node's plan and role, controlplane/api by project); this package decides what a certificate

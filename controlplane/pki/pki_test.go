@@ -7,17 +7,13 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"encoding/base64"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -25,8 +21,10 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+
+	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
+	"slipway.build/slipway/controlplane/store"
 )
 
 // memoryRecords keeps records in memory; the store's own are tested with the store.
@@ -57,9 +55,9 @@ func (m *memoryRecords) InsertRecord(_ context.Context, record Record) error {
 	return nil
 }
 
-func testSealer(t *testing.T) *Sealer {
+func testSealer(t *testing.T) Sealer {
 	t.Helper()
-	s, err := OpenSealer(filepath.Join(t.TempDir(), "keys", "seal.key"))
+	s, err := store.OpenSealer(filepath.Join(t.TempDir(), "keys", "seal.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -405,91 +403,30 @@ func TestServerCertificateIsRenewedAtHalfItsLife(t *testing.T) {
 	}
 }
 
-func TestPlanEnvelopeVerifiesWithThePublishedKey(t *testing.T) {
+func TestPlanEnvelopeOpensWithThePublishedKeyOnly(t *testing.T) {
 	system, err := OpenSystem(t.Context(), newMemoryRecords(), testSealer(t), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload := []byte(`{"schema":"x"}`)
-	text, err := system.Plans.Sign(t.Context(), payload)
+	id := uuid.NewString()
+	envelope, digest, err := system.Plans.Sign(t.Context(), &plan.Plan{
+		Schema: plan.Schema, Node: plan.Node{ID: id, Name: "n", Cluster: uuid.NewString(), Role: "worker", Address: "10.0.0.5"},
+		Generation: 1, Deployment: uuid.NewString(), Lock: plan.DigestOf(nil), Registries: []string{"http://registry.example:5000"},
+		Images: []plan.Image{}, Units: []plan.Unit{}, Deadline: plan.Duration(time.Minute),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var envelope dsse.Envelope
-	if err := json.Unmarshal(text, &envelope); err != nil {
-		t.Fatal(err)
+	p, got, err := plan.Open(t.Context(), envelope, []protocol.PlanKey{system.Plans.PlanKey()})
+	if err != nil || p.Node.ID != id || got != digest {
+		t.Fatalf("node %v, digest %s, want %s: %v", p, got, digest, err)
 	}
-	published := system.Plans.PlanKey()
-	block, _ := pem.Decode([]byte(published.Public))
-	public, err := x509.ParsePKIXPublicKey(block.Bytes)
+	other, err := OpenSystem(t.Context(), newMemoryRecords(), testSealer(t), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id := fmt.Sprintf("%x", sha256.Sum256(block.Bytes)); id != published.ID || envelope.Signatures[0].KeyID != id {
-		t.Errorf("key id %s, envelope's %s, want %s", published.ID, envelope.Signatures[0].KeyID, id)
-	}
-	signature, err := base64.StdEncoding.DecodeString(envelope.Signatures[0].Sig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(dsse.PAE(protocol.PayloadType, payload))
-	if !ecdsa.VerifyASN1(public.(*ecdsa.PublicKey), sum[:], signature) {
-		t.Error("the signature does not verify")
-	}
-}
-
-func TestSealedValueOpensOnlyUnderItsLabel(t *testing.T) {
-	s := testSealer(t)
-	sealed := s.Seal("secret/a", []byte("value"))
-	if got, err := s.Open("secret/a", sealed); err != nil || string(got) != "value" {
-		t.Errorf("%q, %v", got, err)
-	}
-	altered := append([]byte(nil), sealed...)
-	altered[len(altered)-1] ^= 1
-	for name, c := range map[string]struct {
-		label string
-		value []byte
-	}{
-		"another label": {"secret/b", sealed}, "an altered value": {"secret/a", altered},
-		"nothing": {"secret/a", nil}, "another version": {"secret/a", append([]byte{9}, sealed[1:]...)}, "a cut value": {"secret/a", sealed[:5]},
-	} {
-		if _, err := s.Open(c.label, c.value); err == nil {
-			t.Errorf("%s was opened", name)
-		} else if strings.Contains(err.Error(), "value\"") {
-			t.Errorf("%s: the error shows the value", name)
-		}
-	}
-}
-
-func TestSealingKeyIsMadeOnceAndPrivate(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "seal.key")
-	first, err := OpenSealer(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := OpenSealer(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := second.Open("x", first.Seal("x", []byte("v"))); err != nil {
-		t.Error(err)
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info.Mode().Perm() != 0o600 {
-		t.Errorf("mode %o", info.Mode().Perm())
-	}
-	entries, err := os.ReadDir(filepath.Dir(path))
-	if err != nil || len(entries) != 1 {
-		t.Errorf("left behind: %v (%v)", entries, err)
-	}
-	if err := os.WriteFile(path, []byte("short"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := OpenSealer(path); err == nil {
-		t.Error("a cut key was accepted")
+	if _, err := other.Plans.Open(t.Context(), envelope); err == nil {
+		t.Error("a plan signed by another control plane was opened")
 	}
 }
 

@@ -35,7 +35,7 @@ type SystemPKI struct {
 
 // OpenSystem finds the control plane's authority and plan signing key in records, or makes
 // them. All replicas on one store get the same.
-func OpenSystem(ctx context.Context, records Records, sealer *Sealer, now func() time.Time) (*SystemPKI, error) {
+func OpenSystem(ctx context.Context, records Records, sealer Sealer, now func() time.Time) (*SystemPKI, error) {
 	authorities := NewAuthorities(records, sealer, now)
 	authority, err := authorities.Get(ctx, "", System)
 	if errors.Is(err, ErrNoRecord) {
@@ -59,7 +59,7 @@ func OpenSystem(ctx context.Context, records Records, sealer *Sealer, now func()
 	return &SystemPKI{Authority: authority, Plans: plans, now: now}, nil
 }
 
-func ensurePlanKey(ctx context.Context, records Records, sealer *Sealer) (*ecdsa.PrivateKey, error) {
+func ensurePlanKey(ctx context.Context, records Records, sealer Sealer) (*ecdsa.PrivateKey, error) {
 	record, err := records.Record(ctx, "", planKeyPurpose)
 	if errors.Is(err, ErrNoRecord) {
 		var made *ecdsa.PrivateKey
@@ -70,7 +70,10 @@ func ensurePlanKey(ctx context.Context, records Records, sealer *Sealer) (*ecdsa
 		if der, err = x509.MarshalPKCS8PrivateKey(made); err != nil {
 			return nil, fmt.Errorf("encode plan signing key: %w", err)
 		}
-		sealed := sealer.Seal(recordID{"", planKeyPurpose}.label(), der)
+		var sealed []byte
+		if sealed, err = sealer.Seal(der, recordID{"", planKeyPurpose}.label()); err != nil {
+			return nil, err
+		}
 		if err = records.InsertRecord(ctx, Record{Purpose: planKeyPurpose, SealedKey: sealed}); err != nil {
 			return nil, fmt.Errorf("store plan signing key: %w", err)
 		}
