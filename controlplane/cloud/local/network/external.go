@@ -1,0 +1,190 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"regexp"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"slipway.build/slipway/controlplane/cloud/local/record"
+	"slipway.build/slipway/controlplane/fault"
+)
+
+func hostSpace() (space, error) {
+	h, err := netlink.NewHandle()
+	if err != nil {
+		return space{}, fmt.Errorf("open netlink: %w", err)
+	}
+	return space{h, netns.None()}, nil
+}
+
+func (n *Network) externalState(r record.Reader) (externalRecord, error) {
+	state, err := record.Get[externalRecord](r, kindExternal, kindExternal)
+	if isGone(err) {
+		return state, nil
+	}
+	return state, err
+}
+
+// EnsureExternal makes the external network on the host: the bridge with the host's address,
+// the host's table with the control plane's restriction and the masquerade, and forwarding,
+// whose former state is remembered for RemoveExternal. A range that the host routes elsewhere
+// is a terminal fault. It may be called again at any time.
+func (n *Network) EnsureExternal(ctx context.Context) error {
+	host, err := hostSpace()
+	if err != nil {
+		return err
+	}
+	defer host.close()
+	if err := n.checkOverlap(host); err != nil {
+		return err
+	}
+	if err := needBridgeFilter(ctx); err != nil {
+		return err
+	}
+	if err := n.rememberForwarding(ctx); err != nil {
+		return err
+	}
+	if err := n.nft(ctx, "", n.hostRuleset()); err != nil {
+		return fmt.Errorf("external network: %w", err)
+	}
+	bridge, err := host.bridge(n.Bridge(), hardwareAddress(n.Bridge()))
+	if err != nil {
+		return err
+	}
+	if err := set([]setting{{"net.ipv6.conf." + n.Bridge() + ".disable_ipv6", "1"}, {"net.ipv4.ip_forward", "1"}}); err != nil {
+		return err
+	}
+	return host.addresses(bridge, []netip.Prefix{netip.PrefixFrom(n.HostAddress(), n.External.Bits())})
+}
+
+// checkOverlap refuses a range that another link of the host has a route into.
+func (n *Network) checkOverlap(host space) error {
+	routes, err := host.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return fmt.Errorf("list the host's routes: %w", err)
+	}
+	for _, r := range routes {
+		dst := toPrefix(r.Dst)
+		if !dst.IsValid() || dst.Bits() == 0 || !dst.Overlaps(n.External) {
+			continue
+		}
+		name := fmt.Sprintf("link %d", r.LinkIndex)
+		if link, err := host.LinkByIndex(r.LinkIndex); err == nil {
+			name = link.Attrs().Name
+		}
+		if name != n.Bridge() {
+			return fault.Terminalf("external network %s: the host has a route to %s by %s: choose another range", n.External, dst, name)
+		}
+	}
+	return nil
+}
+
+// needBridgeFilter loads the module that lets bridged frames pass the inet hooks.
+func needBridgeFilter(ctx context.Context) error {
+	present := func() bool { _, err := os.Stat("/proc/sys/net/bridge/bridge-nf-call-iptables"); return err == nil }
+	if present() {
+		return nil
+	}
+	out, err := exec.CommandContext(ctx, "modprobe", "br_netfilter").CombinedOutput()
+	if !present() {
+		return fault.Terminalf("security groups need the kernel's module br_netfilter: modprobe: %v %s", err, firstLine(string(out)))
+	}
+	return nil
+}
+
+func (n *Network) rememberForwarding(ctx context.Context) error {
+	return n.Store.Update(ctx, func(tx *record.Tx) error {
+		_, err := record.Get[externalRecord](tx, kindExternal, kindExternal)
+		if err == nil || !isGone(err) {
+			return err
+		}
+		on, err := isOn("net.ipv4.ip_forward")
+		if err != nil {
+			return err
+		}
+		return tx.Put(kindExternal, kindExternal, externalRecord{Forwarded: on})
+	})
+}
+
+// hostRuleset returns the host's table: one transaction that replaces what was there.
+func (n *Network) hostRuleset() string {
+	return fmt.Sprintf(`table inet %[1]s {}
+delete table inet %[1]s
+table inet %[1]s {
+	chain output {
+		type filter hook output priority filter; policy accept;
+		meta skgid %[2]d ip daddr %[3]s ip daddr != %[4]s drop
+	}
+	chain forward {
+		type filter hook forward priority filter; policy accept;
+		iifname %[5]q accept
+		oifname %[5]q accept
+	}
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		ip saddr %[3]s ip daddr != %[3]s oifname != %[5]q masquerade
+	}
+}
+`, n.Prefix, n.ControlGID, n.External, n.HostAddress(), n.Bridge())
+}
+
+// RemoveExternal takes from the host what EnsureExternal made. Forwarding is turned off again if
+// it was off before, unless another external network of ours is on this host.
+func (n *Network) RemoveExternal(ctx context.Context) error {
+	host, err := hostSpace()
+	if err != nil {
+		return err
+	}
+	defer host.close()
+	if err := host.remove(n.Bridge()); err != nil {
+		return err
+	}
+	if err := n.nft(ctx, "", fmt.Sprintf("table inet %[1]s {}\ndelete table inet %[1]s\n", n.Prefix)); err != nil {
+		return fmt.Errorf("external network: %w", err)
+	}
+	state, err := record.Get[externalRecord](n.Store, kindExternal, kindExternal)
+	if isGone(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !state.Forwarded && !otherExternal() {
+		if err := set([]setting{{"net.ipv4.ip_forward", "0"}}); err != nil {
+			return err
+		}
+	}
+	return n.Store.Update(ctx, func(tx *record.Tx) error { return tx.Delete(kindExternal, kindExternal) })
+}
+
+var externalBridge = regexp.MustCompile(`^slip[a-z]*-ext$`)
+
+// otherExternal reports whether an external network of ours is still on this host.
+func otherExternal() bool {
+	links, err := net.Interfaces()
+	if err != nil {
+		return true
+	}
+	for _, l := range links {
+		if externalBridge.MatchString(l.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// joinErrors keeps a clean-up going past its errors.
+func joinErrors(fns ...func() error) error {
+	var all []error
+	for _, fn := range fns {
+		all = append(all, fn())
+	}
+	return errors.Join(all...)
+}
