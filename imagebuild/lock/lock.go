@@ -1,7 +1,3 @@
-// Package lock is images.yaml: which component images exist, from which source each byte of
-// them comes, and by which digest a node may run them. It is a leaf that node and control
-// plane share: types, canonical bytes, validation and signature check, and nothing that
-// builds.
 package lock
 
 // Schema is the only schema identifier that this package accepts.
@@ -42,7 +38,7 @@ type Source struct {
 	Sum      string   `json:"sum,omitempty"`     // h1:… of the module zip
 	Packages []string `json:"packages,omitempty"`
 	Flags    []string `json:"flags,omitempty"` // build flags, in the order given
-	// GoSum is the sha256 of the build module's go.sum: it pins every dependency.
+	// GoSum is the digest (sha256:…) of the build module's go.sum: it pins every dependency.
 	GoSum     string `json:"goSum,omitempty"`
 	Reference string `json:"reference,omitempty"`
 }

@@ -1,0 +1,151 @@
+package component
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/google/renameio/v2"
+)
+
+// RefName is the annotation in an OCI layout's index that says under which name an image
+// goes: here its repository, a colon and its version.
+const RefName = "org.opencontainers.image.ref.name"
+
+// WriteLayout brings an OCI layout up to date: the images' blobs are there and are what
+// their digests say, and the index names them. Entries of other images stay, and so does
+// every blob, for running nodes may pull an older one by its digest. What is right already
+// is not written again; blobs are hard links into the cache where the file system allows.
+func WriteLayout(dir string, built []Built) error {
+	blobs := filepath.Join(dir, "blobs", "sha256")
+	if err := os.MkdirAll(blobs, 0o755); err != nil {
+		return fmt.Errorf("write OCI layout: %w", err)
+	}
+	if err := writeChanged(filepath.Join(dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`)); err != nil {
+		return err
+	}
+	index, err := readIndex(dir)
+	if err != nil {
+		return err
+	}
+	for _, b := range built {
+		p := packed{Platform: b.Image.Platforms[0], Index: b.Image.Index}
+		for _, d := range p.digests() {
+			if err := placeBlob(b.entry.blobs(), blobs, d); err != nil {
+				return fmt.Errorf("write %s into the OCI layout %s: %w", b.Image.Name, dir, err)
+			}
+		}
+		if err := addToIndex(index, b, blobs); err != nil {
+			return fmt.Errorf("write %s into the OCI layout %s: %w", b.Image.Name, dir, err)
+		}
+	}
+	slices.SortFunc(index.Manifests, func(x, y v1.Descriptor) int {
+		return strings.Compare(x.Annotations[RefName], y.Annotations[RefName])
+	})
+	text, err := json.MarshalIndent(index, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeChanged(filepath.Join(dir, "index.json"), append(text, '\n'))
+}
+
+func readIndex(dir string) (*v1.IndexManifest, error) {
+	index := &v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
+	b, err := os.ReadFile(filepath.Join(dir, "index.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return index, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read OCI layout: %w", err)
+	}
+	if err := json.Unmarshal(b, index); err != nil {
+		return nil, fmt.Errorf("read OCI layout: %s: %w; remove the layout and write it again", filepath.Join(dir, "index.json"), err)
+	}
+	return index, nil
+}
+
+func addToIndex(index *v1.IndexManifest, b Built, blobs string) error {
+	hash, err := v1.NewHash(b.Image.Index)
+	if err != nil {
+		return err
+	}
+	st, err := os.Stat(filepath.Join(blobs, hash.Hex))
+	if err != nil {
+		return err
+	}
+	ref := b.Image.Repository + ":" + b.Image.Version
+	index.Manifests = slices.DeleteFunc(index.Manifests, func(d v1.Descriptor) bool { return d.Annotations[RefName] == ref })
+	index.Manifests = append(index.Manifests, v1.Descriptor{
+		MediaType:   types.OCIImageIndex,
+		Digest:      hash,
+		Size:        st.Size(),
+		Annotations: map[string]string{RefName: ref},
+	})
+	return nil
+}
+
+// placeBlob makes to/<hex> the blob from/<hex>, unless it is there and right.
+func placeBlob(from, to, digest string) error {
+	name := strings.TrimPrefix(digest, "sha256:")
+	src, dst := filepath.Join(from, name), filepath.Join(to, name)
+	if sameFile(src, dst) || hasDigest(dst, digest) {
+		return nil
+	}
+	temp := dst + ".new"
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Link(src, temp); err != nil {
+		if !errors.Is(err, syscall.EXDEV) && !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.EMLINK) {
+			return err
+		}
+		if err := copyFile(src, temp, 0o444); err != nil {
+			return err
+		}
+	}
+	return os.Rename(temp, dst)
+}
+
+func sameFile(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
+func copyFile(from, to string, mode fs.FileMode) error {
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := renameio.NewPendingFile(to, renameio.WithPermissions(mode))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dst.Cleanup() }()
+	if _, err := io.Copy(dst, src); err != nil {
+		return err
+	}
+	return dst.CloseAtomicallyReplace()
+}
+
+// writeChanged replaces a file's contents in one step, if they differ.
+func writeChanged(file string, contents []byte) error {
+	if old, err := os.ReadFile(file); err == nil && bytes.Equal(old, contents) {
+		return nil
+	}
+	if err := renameio.WriteFile(file, contents, 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	return nil
+}

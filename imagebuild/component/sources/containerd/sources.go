@@ -1,0 +1,9 @@
+//go:build sources
+
+// Package sources names the commands that this module builds, so that go mod tidy keeps them.
+package sources
+
+import (
+	_ "github.com/containerd/containerd/v2/cmd/containerd"
+	_ "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"
+)

@@ -1,0 +1,189 @@
+package lock
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/opencontainers/go-digest"
+
+	"slipway.build/slipway/agent/fault"
+)
+
+// Validate checks everything about the lock that can be known without fetching: schema,
+// names sorted and unique, forms of digests and paths, and that each image either is
+// complete for every platform or says why it is unresolved. It returns one terminal error
+// that lists every problem with its field and value.
+func (l *Lock) Validate() error {
+	c := &checker{}
+	if l.Schema != Schema {
+		c.bad("schema", "%q is not %q; this program reads no other", l.Schema, Schema)
+	}
+	c.match("toolchain", l.Toolchain, toolchainForm, "an exact Go toolchain such as go1.26.7")
+	manifests := map[string]string{}
+	for i := range l.Images {
+		img := &l.Images[i]
+		path := fmt.Sprintf("images[%d]", i)
+		if img.Name != "" {
+			path += "(" + img.Name + ")"
+		}
+		if i > 0 && l.Images[i-1].Name >= img.Name {
+			c.bad(path+".name", "%q must sort after %q: names are sorted and unique", img.Name, l.Images[i-1].Name)
+		}
+		c.image(path, img)
+		for _, p := range img.Platforms {
+			if first, ok := manifests[p.Manifest]; ok {
+				c.bad(path+".platforms", "manifest %s is also that of %s", p.Manifest, first)
+			}
+			manifests[p.Manifest] = img.Name
+		}
+	}
+	if len(c.problems) > 0 {
+		return fault.Terminalf("lock is not valid: %w", errors.Join(c.problems...))
+	}
+	return nil
+}
+
+// The forms of names come from the OCI distribution specification and from Go.
+var (
+	toolchainForm  = regexp.MustCompile(`^go1\.[0-9]+(\.[0-9]+|rc[0-9]+)?$`)
+	nameForm       = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	tagForm        = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+	repositoryForm = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$`)
+	minorForm      = regexp.MustCompile(`^1\.[0-9]+$`)
+	platformForm   = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?$`)
+	sumForm        = regexp.MustCompile(`^h1:[A-Za-z0-9+/]{43}=$`)
+	hexForm        = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+type checker struct{ problems []error }
+
+func (c *checker) bad(field, format string, a ...any) {
+	c.problems = append(c.problems, fmt.Errorf("%s: "+format, append([]any{field}, a...)...))
+}
+
+func (c *checker) match(field, value string, form *regexp.Regexp, want string) {
+	if !form.MatchString(value) {
+		c.bad(field, "%q is not %s", value, want)
+	}
+}
+
+func (c *checker) digest(field, value string) {
+	d, err := digest.Parse(value)
+	if err != nil || d.Algorithm() != digest.SHA256 {
+		c.bad(field, "%q is not a sha256 digest (sha256: and 64 hex digits)", value)
+	}
+}
+
+func (c *checker) image(path string, img *Image) {
+	c.match(path+".name", img.Name, nameForm, "a name of lower-case letters, digits and hyphens")
+	c.match(path+".version", img.Version, tagForm, "a version that can be an image tag")
+	c.match(path+".repository", img.Repository, repositoryForm, "a repository path")
+	c.source(path+".source", &img.Source)
+	for i, m := range img.Kubernetes {
+		c.match(fmt.Sprintf("%s.kubernetes[%d]", path, i), m, minorForm, "a Kubernetes minor such as 1.36")
+	}
+	for i, tool := range img.HostTools {
+		c.plain(fmt.Sprintf("%s.hostTools[%d]", path, i), tool)
+	}
+	if img.Unresolved != "" {
+		c.text(path+".unresolved", img.Unresolved)
+		if img.Index != "" || len(img.Platforms) > 0 {
+			c.bad(path+".unresolved", "an unresolved image has neither index nor platforms")
+		}
+		return
+	}
+	c.digest(path+".index", img.Index)
+	if len(img.Platforms) == 0 {
+		c.bad(path+".platforms", "none given, and unresolved does not say why")
+	}
+	for i := range img.Platforms {
+		p := &img.Platforms[i]
+		at := fmt.Sprintf("%s.platforms[%d]", path, i)
+		if i > 0 && img.Platforms[i-1].Platform >= p.Platform {
+			c.bad(at+".platform", "%q must sort after %q: platforms are sorted and unique", p.Platform, img.Platforms[i-1].Platform)
+		}
+		c.platform(at, p)
+	}
+}
+
+func (c *checker) source(path string, s *Source) {
+	switch {
+	case s.Module != "" && s.Reference != "":
+		c.bad(path, "module and reference exclude each other")
+	case s.Module != "":
+		c.plain(path+".module", s.Module)
+		c.plain(path+".version", s.Version)
+		c.match(path+".sum", s.Sum, sumForm, "a module sum (h1: and base64)")
+		c.digest(path+".goSum", s.GoSum)
+		if len(s.Packages) == 0 {
+			c.bad(path+".packages", "a module source names the packages that were built")
+		}
+	case s.Reference != "":
+		c.plain(path+".reference", s.Reference)
+	default:
+		c.bad(path, "neither module nor reference given")
+	}
+	for i, p := range s.Packages {
+		c.plain(fmt.Sprintf("%s.packages[%d]", path, i), p)
+	}
+	for i, f := range s.Flags {
+		c.text(fmt.Sprintf("%s.flags[%d]", path, i), f)
+	}
+}
+
+func (c *checker) platform(path string, p *Platform) {
+	c.match(path+".platform", p.Platform, platformForm, "a platform such as linux/amd64")
+	c.digest(path+".manifest", p.Manifest)
+	c.digest(path+".config", p.Config)
+	if len(p.Layers) == 0 {
+		c.bad(path+".layers", "none given")
+	}
+	for i, l := range p.Layers {
+		at := fmt.Sprintf("%s.layers[%d]", path, i)
+		c.digest(at+".digest", l.Digest)
+		c.digest(at+".diffID", l.DiffID)
+		c.positive(at+".size", l.Size)
+	}
+	if len(p.Files) == 0 {
+		c.bad(path+".files", "none given")
+	}
+	for i, f := range p.Files {
+		at := fmt.Sprintf("%s.files[%d]", path, i)
+		if !fs.ValidPath(f.Path) || f.Path == "." || strings.ContainsAny(f.Path, "\\\x00") {
+			c.bad(at+".path", "%q is not a clean relative path", f.Path)
+		}
+		if i > 0 && p.Files[i-1].Path >= f.Path {
+			c.bad(at+".path", "%q must sort after %q: paths are sorted and unique", f.Path, p.Files[i-1].Path)
+		}
+		c.match(at+".sha256", f.SHA256, hexForm, "64 lower-case hex digits")
+		c.positive(at+".size", f.Size)
+	}
+}
+
+func (c *checker) positive(field string, n int64) {
+	if n <= 0 {
+		c.bad(field, "%d is not a number of bytes above zero", n)
+	}
+}
+
+// plain wants text without white space.
+func (c *checker) plain(field, s string) {
+	if s == "" || strings.ContainsAny(s, " \t\r\n") {
+		c.bad(field, "%q is empty or has white space", s)
+		return
+	}
+	c.text(field, s)
+}
+
+// text wants printable text on one line.
+func (c *checker) text(field, s string) {
+	control := func(r rune) bool { return r < ' ' || r == 0x7f }
+	if s == "" || !utf8.ValidString(s) || slices.ContainsFunc([]rune(s), control) {
+		c.bad(field, "%q is not one line of text", s)
+	}
+}
