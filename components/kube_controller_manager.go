@@ -1,0 +1,48 @@
+package components
+
+// kubeControllerManager runs Kubernetes' own controllers on every master; one of them leads.
+// It has no CA's key: the controller that would sign certificate requests is off, and the
+// root certificate is only published to namespaces. Pod ranges come from the plan, so it
+// allocates none.
+func kubeControllerManager(c Cluster, n Node) Component {
+	const name = "kube-controller-manager"
+	ca := file(name, "kubernetes-ca.crt")
+	config := file(name, "kubeconfig")
+	return Component{
+		Name: name, Description: "Kubernetes controller manager",
+		Image: name, Binary: "usr/bin/kube-controller-manager", User: "slip-kcm",
+		After: []string{unit("kube-apiserver")},
+		Args: []string{
+			"--kubeconfig=" + config,
+			"--authentication-kubeconfig=" + config,
+			"--authorization-kubeconfig=" + config,
+			// Without it a start while the API is away would end the process.
+			"--authentication-tolerate-lookup-failure=true",
+			"--bind-address=127.0.0.1",
+			"--secure-port=10257",
+			"--tls-cert-file=" + certificate(ControllerManager),
+			"--tls-private-key-file=" + key(ControllerManager),
+			"--client-ca-file=" + ca,
+			"--cluster-name=" + c.UUID,
+			"--cluster-cidr=" + c.PodCIDR,
+			"--service-cluster-ip-range=" + c.ServiceCIDR,
+			"--allocate-node-cidrs=false",
+			"--controllers=*,-certificatesigningrequest-signing-controller,-certificatesigningrequest-approving-controller",
+			"--root-ca-file=" + ca,
+			"--service-account-private-key-file=" + credential(name, SecretServiceAccountKey),
+			"--use-service-account-credentials=true",
+			"--leader-elect=true",
+			"--profiling=false",
+		},
+		Certificates: []string{ControllerManager},
+		Secrets:      []string{SecretServiceAccountKey},
+		Files: []File{
+			{"kubernetes-ca.crt", c.Authorities.Kubernetes},
+			{"kubeconfig", kubeconfig(name, c.endpoint(RoleMaster), ControllerManager)},
+		},
+		Ports:  []Port{{10257, "loopback", "health and metrics"}},
+		Limits: Limits{MemoryMiB: n.memory(1024, 25), Tasks: 1024, CPUWeight: 100},
+		Ready:  ready(loopbackURL("https", 10257, "/healthz"), ca),
+		Live:   alive(loopbackURL("https", 10257, "/healthz"), ca),
+	}
+}
