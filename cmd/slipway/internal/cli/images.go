@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"slipway.build/slipway/cmd/slipway/internal/images"
+	"slipway.build/slipway/cmd/slipway/internal/worktree"
+	"slipway.build/slipway/imagebuild/component"
+	"slipway.build/slipway/imagebuild/lock"
+)
+
+func (a *app) imagesCommand() *cobra.Command {
+	var source string
+	cmd := group("images", "Build the component images, lock them, verify them",
+		a.imagesBuild(&source), a.imagesLock(&source), a.imagesVerify())
+	cmd.PersistentFlags().StringVar(&source, "source", "", "clone of slipway to build from (default: the one around the working directory or the executable)")
+	return cmd
+}
+
+func (a *app) imagesBuild(source *string) *cobra.Command {
+	return &cobra.Command{
+		Use: "build [IMAGE...]", Short: "Build images into the cache; all of them when none is named",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			tree, err := worktree.Find(*source)
+			if err != nil {
+				return usageError{err}
+			}
+			report := a.reporter()
+			built, err := images.Build(cmd.Context(), report, tree.Sources(), args...)
+			report.Close()
+			if err != nil {
+				return err
+			}
+			l, err := component.Compute(built)
+			if err != nil {
+				return err
+			}
+			return a.printImages(l)
+		},
+	}
+}
+
+// printImages lists the images of a lock.
+func (a *app) printImages(l *lock.Lock) error {
+	if a.json() {
+		return a.printLine(map[string]any{"images": l.Images})
+	}
+	var rows [][]string
+	for _, i := range l.Images {
+		digest, size := i.Unresolved, ""
+		if len(i.Platforms) > 0 {
+			digest, size = i.Platforms[0].Manifest, fmt.Sprintf("%.1f MiB", float64(i.Platforms[0].Size())/(1<<20))
+		}
+		rows = append(rows, []string{i.Name, i.Version, size, digest})
+	}
+	table(a.Out, []string{"IMAGE", "VERSION", "SIZE", "MANIFEST"}, rows)
+	return nil
+}
+
+func (a *app) imagesLock(source *string) *cobra.Command {
+	var check bool
+	var file string
+	cmd := &cobra.Command{
+		Use: "lock", Short: "Build all images and write images.yaml, or check it", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			tree, err := worktree.Find(*source)
+			if err != nil {
+				return usageError{err}
+			}
+			if file == "" {
+				file = tree.Lock()
+			}
+			report := a.reporter()
+			built, err := images.Build(cmd.Context(), report, tree.Sources())
+			report.Close()
+			if err != nil {
+				return err
+			}
+			if check {
+				if _, err := images.Check(file, built); err != nil {
+					return err
+				}
+				if !a.json() {
+					fmt.Fprintf(a.Out, "%s names exactly what was built here.\n", file)
+				}
+				return nil
+			}
+			l, err := component.Compute(built)
+			if err != nil {
+				return err
+			}
+			if err := component.WriteLock(file, l); err != nil {
+				return err
+			}
+			if a.json() {
+				return a.printLine(map[string]any{"lock": file})
+			}
+			fmt.Fprintf(a.Out, "%s is written; it is signed where it is published.\n", file)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&check, "check", false, "write nothing; fail and name what differs when images.yaml is not what was built")
+	cmd.Flags().StringVar(&file, "lock", "", "the lock (default: images.yaml of the clone)")
+	return cmd
+}
+
+func (a *app) imagesVerify() *cobra.Command {
+	var key string
+	cmd := &cobra.Command{
+		Use: "verify", Short: "Check the published lock's signature and every blob in the registry, as a node would", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			paths := images.Paths{State: a.state}
+			if key == "" {
+				key = paths.PublicKey()
+			} else if _, err := os.Stat(key); err != nil {
+				return usageError{err}
+			}
+			l, err := images.Verify(paths, key)
+			if l == nil {
+				return err
+			}
+			if err != nil {
+				return errors.Join(errors.New("the registry does not hold what the lock names:"), err)
+			}
+			if err := a.printImages(l); err != nil {
+				return err
+			}
+			if !a.json() {
+				fmt.Fprintln(a.Out, "The lock's signature and all blobs are right.")
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&key, "key", "", "trusted public keys in PEM (default: the local key)")
+	return cmd
+}

@@ -1,0 +1,135 @@
+// Package images builds the component images with progress, holds them against the committed
+// lock, and signs and publishes what a cluster may run into the state directory.
+package images
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+
+	"slipway.build/slipway/cmd/slipway/internal/progress"
+	"slipway.build/slipway/imagebuild/component"
+	"slipway.build/slipway/imagebuild/lock"
+	"slipway.build/slipway/imagebuild/sign"
+)
+
+// Build builds the named images (all when names is empty) from the build modules in sources,
+// through the cache, and reports each image as a task.
+func Build(ctx context.Context, report progress.Reporter, sources string, names ...string) ([]component.Built, error) {
+	return component.Build(ctx, component.Options{
+		Sources:  sources,
+		Names:    names,
+		Progress: func(e component.Event) { show(report, e) },
+	})
+}
+
+func show(report progress.Reporter, e component.Event) {
+	u := progress.Update{Task: "image/" + e.Image, Label: "image " + e.Image, State: progress.Running}
+	switch e.Phase {
+	case component.Queued:
+		return // it would only fill the screen
+	case component.Waiting:
+		u.Detail = "another process builds it"
+	case component.Building:
+		u.Detail = "compiles"
+		if e.Packages > 0 {
+			u.Detail, u.Done = "packages compiled", int64(e.Packages)
+		}
+		if e.Detail != "" && e.Packages == 0 {
+			u.Detail = e.Detail
+		}
+	case component.Packing:
+		u.Detail = "packs"
+	case component.Packed:
+		u.State, u.Done, u.Unit = progress.Done, e.Bytes, progress.Bytes
+	case component.Cached:
+		u.State, u.Done, u.Unit, u.Detail = progress.Skipped, e.Bytes, progress.Bytes, "in the cache"
+	case component.Failed:
+		u.State = progress.Failed
+		if e.Err != nil {
+			u.Detail = e.Err.Error()
+		}
+	}
+	report.Report(u)
+}
+
+// Check holds built images against the lock in the file committed. The error names every
+// input and output that differs. A lock that does not exist yet is an error with the remedy.
+func Check(committed string, built []component.Built) (*lock.Lock, error) {
+	want, err := lock.Load(committed)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s does not exist; `slipway images lock` makes it", committed)
+	}
+	if err != nil {
+		return nil, err
+	}
+	got, err := component.Compute(built)
+	if err != nil {
+		return nil, err
+	}
+	return got, component.Check(want, got)
+}
+
+// Paths are where the images, the lock and its key are in a state directory.
+type Paths struct{ State string }
+
+// Registry is the OCI layout that the registry serves.
+func (p Paths) Registry() string { return filepath.Join(p.State, "registry") }
+
+// Keys is the directory of the local key that signs the lock.
+func (p Paths) Keys() string { return filepath.Join(p.State, "control", "keys") }
+
+// PublicKey is the local key's public half.
+func (p Paths) PublicKey() string { return filepath.Join(p.Keys(), sign.LocalPublicFile) }
+
+// Lock is the signed lock, in its canonical bytes as they go to the nodes.
+func (p Paths) Lock() string { return filepath.Join(p.State, "control", "lock", "images.yaml") }
+
+// Signature is the detached signature of Lock.
+func (p Paths) Signature() string { return p.Lock() + ".sig" }
+
+// Publish writes built images into the layout that the registry serves, and the lock l with
+// the local key's signature beside it. The signature is verified as a node would before it
+// is written. Publish is idempotent; it returns the lock's digest and the id of the key.
+func Publish(p Paths, built []component.Built, l *lock.Lock) (digest, keyID string, err error) {
+	if err := component.WriteLayout(p.Registry(), built); err != nil {
+		return "", "", err
+	}
+	key, err := sign.LocalKey(p.Keys())
+	if err != nil {
+		return "", "", err
+	}
+	text, err := l.YAML(component.Header)
+	if err != nil {
+		return "", "", fmt.Errorf("write the lock: %w", err)
+	}
+	signature, err := key.Sign(text)
+	if err != nil {
+		return "", "", err
+	}
+	trusted, err := key.PublicPEM()
+	if err != nil {
+		return "", "", err
+	}
+	if _, err := lock.Verify(text, signature, trusted); err != nil {
+		return "", "", fmt.Errorf("the signature that was just made: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(p.Lock()), 0o755); err != nil {
+		return "", "", fmt.Errorf("write the signed lock: %w", err)
+	}
+	// A node that sees a new lock with the old signature refuses it, so the order does not
+	// matter for safety; a run that is killed between the two is repaired by the next.
+	if err := renameio.WriteFile(p.Signature(), signature, 0o644); err != nil {
+		return "", "", fmt.Errorf("write the lock's signature: %w", err)
+	}
+	if err := renameio.WriteFile(p.Lock(), text, 0o644); err != nil {
+		return "", "", fmt.Errorf("write the signed lock: %w", err)
+	}
+	digest, err = l.Digest()
+	return digest, key.ID(), err
+}
