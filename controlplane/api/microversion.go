@@ -72,7 +72,10 @@ func parseMicroversion(header string) (Microversion, error) {
 			Code:   "magnum.microversion-unsupported",
 			Title:  "Requested microversion is unsupported",
 			Detail: fmt.Sprintf("Version %s was requested but the minor version must be between %s and %s.", number, MinVersion, MaxVersion),
-			extra:  map[string]any{"max_version": MaxVersion.String(), "min_version": MinVersion.String()},
+			extra: map[string]any{
+				"max_version": MaxVersion.String(), "min_version": MinVersion.String(),
+				"links": []any{map[string]string{"rel": "help", "href": "https://docs.openstack.org/api-ref/container-infrastructure-management/"}},
+			},
 		}
 	}
 	return v, nil
