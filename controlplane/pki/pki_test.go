@@ -409,11 +409,17 @@ func TestPlanEnvelopeOpensWithThePublishedKeyOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := uuid.NewString()
-	envelope, digest, err := system.Plans.Sign(t.Context(), &plan.Plan{
+	signed := &plan.Plan{
 		Schema: plan.Schema, Node: plan.Node{ID: id, Name: "n", Cluster: uuid.NewString(), Role: "worker", Address: "10.0.0.5"},
 		Generation: 1, Deployment: uuid.NewString(), Lock: plan.DigestOf(nil), Registries: []string{"http://registry.example:5000"},
 		Images: []plan.Image{}, Units: []plan.Unit{}, Deadline: plan.Duration(time.Minute),
-	})
+	}
+	canonical, err := signed.Canonical()
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := plan.DigestOf(canonical)
+	envelope, err := system.Plans.Sign(t.Context(), canonical)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,15 +36,13 @@ func newPlanSigner(key *ecdsa.PrivateKey) (*PlanSigner, error) {
 // PlanKey returns the public key as nodes get it when they join.
 func (s *PlanSigner) PlanKey() protocol.PlanKey { return s.public }
 
-// Sign validates a plan and returns its signed envelope, as JSON, and its digest.
-func (s *PlanSigner) Sign(ctx context.Context, p *plan.Plan) (envelope []byte, digest string, err error) {
-	if digest, err = p.Digest(); err != nil {
-		return nil, "", err
+// Sign validates a plan's canonical bytes and returns its signed envelope, as JSON.
+func (s *PlanSigner) Sign(ctx context.Context, canonical []byte) ([]byte, error) {
+	p, err := plan.Parse(canonical)
+	if err != nil {
+		return nil, err
 	}
-	if envelope, err = plan.Seal(ctx, p, s.key); err != nil {
-		return nil, "", err
-	}
-	return envelope, digest, nil
+	return plan.Seal(ctx, p, s.key)
 }
 
 // Open returns the plan in an envelope that this control plane signed.

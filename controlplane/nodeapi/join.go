@@ -1,0 +1,194 @@
+package nodeapi
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"slipway.build/slipway/agent/protocol"
+	"slipway.build/slipway/controlplane/fault"
+	"slipway.build/slipway/controlplane/identity"
+	"slipway.build/slipway/controlplane/pki"
+	"slipway.build/slipway/controlplane/store"
+)
+
+// maxToken bounds a token's length in bytes; ours have 43.
+const maxToken = 256
+
+// join gives a node its identity for a one-time token. The same token with the same key gets
+// the same answer again, so that an agent which died before it could store the answer is not
+// locked out; with another key it is refused and noted.
+func (s *Server) join(w http.ResponseWriter, r *http.Request) error {
+	var request protocol.JoinRequest
+	if err := readBody(w, r, maxJoinBody, &request); err != nil {
+		return err
+	}
+	id, key, err := checkJoin(request)
+	if err != nil {
+		return err
+	}
+	certificate, err := s.admit(r.Context(), request, id, key)
+	// Of two that use a token at the same time one comes second: to it the token is used.
+	if fault.KindOf(err) == fault.Conflict {
+		certificate, err = s.admit(r.Context(), request, id, key)
+	}
+	if err != nil {
+		if p := problemOf(err); p.status == http.StatusForbidden {
+			s.noteRefusal(r, request.Node, p.body.Code)
+		}
+		return err
+	}
+	writeJSON(w, http.StatusOK, protocol.JoinResponse{Certificate: certificate, PlanKeys: []protocol.PlanKey{s.System.Plans.PlanKey()}})
+	return nil
+}
+
+func checkJoin(request protocol.JoinRequest) (uuid.UUID, *ecdsa.PublicKey, error) {
+	bad := func(format string, a ...any) (uuid.UUID, *ecdsa.PublicKey, error) {
+		return uuid.UUID{}, nil, refuse(http.StatusBadRequest, codeBadRequest, format, a...)
+	}
+	id, err := uuid.Parse(request.Node)
+	if err != nil || id.String() != request.Node {
+		return bad("node must be a UUID in its usual form")
+	}
+	if request.Token == "" || len(request.Token) > maxToken {
+		return bad("token must have 1 to %d bytes", maxToken)
+	}
+	parsed, err := pki.ParseRequest(request.CSR)
+	if err != nil {
+		return bad("csr: %v", err)
+	}
+	if want := "node:" + request.Node; parsed.Subject.CommonName != want {
+		return bad("csr: the common name must be %q", want)
+	}
+	if !isP256(parsed.PublicKey) {
+		return bad("csr: the key must be ECDSA P-256")
+	}
+	return id, parsed.PublicKey.(*ecdsa.PublicKey), nil
+}
+
+func isP256(public any) bool {
+	key, ok := public.(*ecdsa.PublicKey)
+	return ok && key.Curve == elliptic.P256()
+}
+
+// admit checks the token and returns the node's certificate, the one from before when the
+// token was used by the same key. Its error is a conflict when the token was used meanwhile.
+func (s *Server) admit(ctx context.Context, request protocol.JoinRequest, id uuid.UUID, key *ecdsa.PublicKey) (string, error) {
+	node, err := s.Store.Node(ctx, request.Node)
+	if err != nil && !store.IsNotFound(err) {
+		return "", err
+	}
+	if err != nil || !sameToken(node, request.Token) || node.State == store.NodeRemoved {
+		return "", refuse(http.StatusForbidden, codeTokenInvalid, "there is no node %s with this token", request.Node)
+	}
+	if !node.TokenUsedAt.IsZero() {
+		return s.repeat(ctx, node, key)
+	}
+	if s.Now().After(node.TokenExpiresAt) {
+		return "", refuse(http.StatusForbidden, codeTokenExpired, "the token of node %s expired at %s; the node has to be made anew", node.ID, node.TokenExpiresAt.UTC().Format(time.RFC3339))
+	}
+	certificate, err := s.System.IssueNode(key, id)
+	if err != nil {
+		return "", err
+	}
+	leaf, err := parseCertificate(certificate)
+	if err != nil {
+		return "", err
+	}
+	fingerprint := sha256.Sum256(leaf.Raw)
+	err = s.Store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := tx.UseToken(ctx, node.ID, request.Token, leaf.SerialNumber.Text(16), hex.EncodeToString(fingerprint[:])); err != nil {
+			return err
+		}
+		if err := tx.SetFact(ctx, node.ClusterID, certificateFact(node.ID), certificate); err != nil {
+			return err
+		}
+		event := &store.Event{
+			ClusterID: node.ClusterID, ResourceName: node.Name, PhysicalID: node.ID, ResourceType: nodeResourceType,
+			Status: "SIGNAL_IN_PROGRESS", StatusReason: "Signal: node joined", Actor: identity.NodeActor(node.Name),
+		}
+		if err := place(ctx, tx, event, node.ID); err != nil {
+			return err
+		}
+		return tx.InsertEvents(ctx, []*store.Event{event})
+	})
+	if err != nil {
+		return "", err
+	}
+	s.Log.InfoContext(ctx, "node joined", "node", node.Name, "node_id", node.ID, "cluster", node.ClusterID)
+	return certificate, nil
+}
+
+// repeat answers a token that was used before.
+func (s *Server) repeat(ctx context.Context, node *store.Node, key *ecdsa.PublicKey) (string, error) {
+	used := refuse(http.StatusForbidden, codeTokenUsed, "the token of node %s was used at %s, with another key", node.ID, node.TokenUsedAt.UTC().Format(time.RFC3339))
+	certificate, err := s.Store.Fact(ctx, node.ClusterID, certificateFact(node.ID))
+	if store.IsNotFound(err) {
+		return "", used
+	}
+	if err != nil {
+		return "", err
+	}
+	leaf, err := parseCertificate(certificate)
+	if err != nil {
+		return "", err
+	}
+	if !key.Equal(leaf.PublicKey) {
+		return "", used
+	}
+	return certificate, nil
+}
+
+func sameToken(node *store.Node, token string) bool {
+	return subtle.ConstantTimeCompare([]byte(node.TokenHash), []byte(store.HashToken(token))) == 1
+}
+
+// certificateFact is the fact that keeps the certificate a node joined with.
+func certificateFact(node string) string { return "node-certificate/" + node }
+
+func parseCertificate(text string) (*x509.Certificate, error) {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return nil, errors.New("a node's certificate is no PEM")
+	}
+	return x509.ParseCertificate(block.Bytes)
+}
+
+// noteRefusal adds an event about a join that was refused, one a minute for each node, peer and
+// reason at most: a guesser must not fill the history.
+func (s *Server) noteRefusal(r *http.Request, id, code string) {
+	ctx := r.Context()
+	peer, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		peer = r.RemoteAddr
+	}
+	node, err := s.Store.Node(ctx, id)
+	if err != nil {
+		return // no node, so no cluster whose history this could be; the log has it
+	}
+	event := &store.Event{
+		ID:        uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "join-refused/%s/%s/%s/%d", id, peer, code, s.Now().Unix()/60)).String(),
+		ClusterID: node.ClusterID, ResourceName: node.Name, PhysicalID: node.ID, ResourceType: nodeResourceType,
+		Status: "SIGNAL_FAILED", StatusReason: fmt.Sprintf("Signal: join from %s refused: %s", peer, code), Actor: "peer:" + peer,
+	}
+	if err := s.Store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := place(ctx, tx, event, id); err != nil {
+			return err
+		}
+		return tx.InsertEvents(ctx, []*store.Event{event})
+	}); err != nil {
+		s.Log.ErrorContext(ctx, "the refused join could not be noted", "node_id", id, "error", err)
+	}
+}

@@ -1,0 +1,163 @@
+package nodeapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"slipway.build/slipway/agent/plan"
+	"slipway.build/slipway/agent/protocol"
+	"slipway.build/slipway/controlplane/store"
+)
+
+// Limits of a batch of signals and of the texts in one, in bytes. Longer texts are cut, not
+// refused: a report that comes late is better than none.
+const (
+	maxSignals = 256
+	maxReason  = 8 << 10
+	maxLog     = 8 << 10
+)
+
+// signals takes reports of a node: all or none. A signal that is there already changes nothing.
+func (s *Server) signals(w http.ResponseWriter, r *http.Request, node *store.Node) error {
+	var batch []protocol.Signal
+	if err := readBody(w, r, maxSignalsBody, &batch); err != nil {
+		return err
+	}
+	if len(batch) > maxSignals {
+		return refuse(http.StatusBadRequest, codeBadRequest, "a call brings at most %d signals, not %d", maxSignals, len(batch))
+	}
+	ctx := r.Context()
+	if err := s.checkSignals(ctx, node, batch); err != nil {
+		return err
+	}
+	if err := s.Store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		for _, signal := range batch {
+			if err := record(ctx, tx, node, signal); err != nil {
+				return fmt.Errorf("signal %s of node %s: %w", signal.ID, node.Name, err)
+			}
+		}
+		return tx.TouchNode(ctx, node.ID)
+	}); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// checkSignals refuses what this node may not say.
+func (s *Server) checkSignals(ctx context.Context, node *store.Node, batch []protocol.Signal) error {
+	owned := map[string]bool{}
+	for i := range batch {
+		signal := &batch[i]
+		if id, err := uuid.Parse(signal.ID); err != nil || id.String() != signal.ID {
+			return refuse(http.StatusBadRequest, codeBadRequest, "signal %d: id must be a UUID in its usual form", i)
+		}
+		if signal.Node != node.ID {
+			return refuse(http.StatusForbidden, codeForeignNode, "signal %s: a node speaks for itself alone", signal.ID)
+		}
+		if !knownPhase(signal.Phase) {
+			return refuse(http.StatusBadRequest, codeBadRequest, "signal %s: there is no phase %q", signal.ID, cut(string(signal.Phase), 40))
+		}
+		if signal.Phase == protocol.Joined && signal.Deployment == "" {
+			continue
+		}
+		if _, seen := owned[signal.Deployment]; !seen {
+			owns, err := s.owns(ctx, node, signal.Deployment)
+			if err != nil {
+				return err
+			}
+			owned[signal.Deployment] = owns
+		}
+		if !owned[signal.Deployment] {
+			return refuse(http.StatusForbidden, codeForeignNode, "signal %s: deployment %q is none of node %s", signal.ID, cut(signal.Deployment, 40), node.Name)
+		}
+	}
+	return nil
+}
+
+// owns reports whether a deployment is one of the node's plans, or of the tasks in its current
+// one.
+func (s *Server) owns(ctx context.Context, node *store.Node, deployment string) (bool, error) {
+	_, err := s.Store.PlanOf(ctx, node.ID, deployment)
+	if err == nil || !store.IsNotFound(err) {
+		return err == nil, err
+	}
+	row, err := s.Store.CurrentPlan(ctx, node.ID)
+	if store.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	p, err := s.System.Plans.Open(ctx, row.Envelope)
+	if err != nil {
+		return false, err
+	}
+	return deployment != "" && slices.ContainsFunc(p.Tasks, func(t plan.Task) bool { return t.Deployment == deployment }), nil
+}
+
+func knownPhase(phase protocol.Phase) bool {
+	switch phase {
+	case protocol.Joined, protocol.Pulling, protocol.Staged, protocol.Switched, protocol.Healthy, protocol.Failed, protocol.RolledBack:
+		return true
+	}
+	return false
+}
+
+// record stores one signal. The first of a phase is kept and becomes an event; further progress
+// within the phase only replaces the node's latest report.
+func record(ctx context.Context, tx *store.Tx, node *store.Node, signal protocol.Signal) error {
+	signal.Reason, signal.Log = cut(signal.Reason, maxReason), cutFront(signal.Log, maxLog)
+	known, err := tx.Signals(ctx, signal.Deployment, 0)
+	if err != nil {
+		return err
+	}
+	for _, earlier := range known {
+		if earlier.ID == signal.ID {
+			return nil
+		}
+	}
+	if err := keepReport(ctx, tx, node, signal); err != nil {
+		return err
+	}
+	if signal.Progress != nil && slices.ContainsFunc(known, func(row store.Signal) bool { return row.NodeID == node.ID && row.Phase == string(signal.Phase) }) {
+		tx.Notify(store.NodeTopic(node.ID))
+		return nil
+	}
+	text, err := json.Marshal(signal)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.InsertSignals(ctx, []*store.Signal{{
+		ID: signal.ID, NodeID: node.ID, Deployment: signal.Deployment, Phase: string(signal.Phase), Body: text,
+	}}); err != nil {
+		return err
+	}
+	return addSignalEvent(ctx, tx, node, signal)
+}
+
+// cut returns at most limit bytes of the beginning of text.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return strings.ToValidUTF8(text, "�")
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "…"
+}
+
+// cutFront returns at most limit bytes of the end of text, which of a log is what counts.
+func cutFront(text string, limit int) string {
+	if len(text) > limit {
+		text = text[len(text)-limit:]
+	}
+	if utf8.ValidString(text) {
+		return text
+	}
+	return strings.ToValidUTF8(text, "")
+}
