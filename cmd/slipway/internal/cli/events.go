@@ -45,7 +45,7 @@ func (a *app) clusterEvents() *cobra.Command {
 				}
 				return a.printJSON(events)
 			}
-			now := time.Now()
+			now := a.Now()
 			var rows [][]string
 			for _, e := range events {
 				rows = append(rows, []string{e.Resource, e.Physical, ago(now.Sub(e.Time)), title(e.Status), oneLine(e.StatusReason), e.Actor})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,10 +25,11 @@ const (
 // or --state say otherwise.
 const DefaultState = "/var/lib/slipway"
 
-// IO is what a command reads and writes.
+// IO is what a command reads and writes, and the time it goes by.
 type IO struct {
 	In       io.Reader
 	Out, Err io.Writer
+	Now      func() time.Time // time.Now when nil
 }
 
 // app is what the commands of one invocation share: the global flags.
@@ -49,6 +51,9 @@ func usagef(format string, a ...any) error { return usageError{fmt.Errorf(format
 // Run executes the command line args and returns the exit code. An error has been written to
 // streams.Err by then.
 func Run(ctx context.Context, args []string, streams IO) int {
+	if streams.Now == nil {
+		streams.Now = time.Now
+	}
 	a := &app{IO: streams}
 	root := a.command()
 	root.SetArgs(args)
