@@ -24,7 +24,7 @@ func (l *Lock) Canonical() ([]byte, error) {
 	if err := dec.Decode(&tree); err != nil {
 		return nil, fmt.Errorf("canonical lock: %w", err)
 	}
-	sorted, err := marshal(tree)
+	sorted, err := marshal(noNull(tree))
 	if err != nil {
 		return nil, fmt.Errorf("canonical lock: %w", err)
 	}
@@ -65,6 +65,24 @@ func (l *Lock) YAML(header string) ([]byte, error) {
 		return nil, fmt.Errorf("render lock: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// noNull turns null, which only a nil slice gives, into the empty list: a list with nothing
+// in it has one canonical form.
+func noNull(v any) any {
+	switch v := v.(type) {
+	case nil:
+		return []any{}
+	case []any:
+		for i := range v {
+			v[i] = noNull(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = noNull(v[k])
+		}
+	}
+	return v
 }
 
 func marshal(v any) ([]byte, error) {

@@ -225,6 +225,8 @@ func (n *node) toYAML() *yaml.Node {
 		return y
 	case number:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: n.value}
+	case other: // a nil slice
+		return &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Style: yaml.FlowStyle}
 	default:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: n.value}
 	}
