@@ -31,7 +31,12 @@ func kubeControllerManager(c Cluster, n Node) Component {
 			"--root-ca-file=" + ca,
 			"--service-account-private-key-file=" + credential(name, SecretServiceAccountKey),
 			"--use-service-account-credentials=true",
+			// The default of 20 requests a second would make the first start wait for four seconds
+			// while every controller gets its service account and token.
+			"--kube-api-qps=300",
+			"--kube-api-burst=600",
 			"--leader-elect=true",
+			"--leader-elect-retry-period=1s",
 			"--profiling=false",
 		},
 		Certificates: []string{ControllerManager},

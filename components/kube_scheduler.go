@@ -20,6 +20,7 @@ func kubeScheduler(c Cluster, n Node) Component {
 			"--tls-private-key-file=" + key(Scheduler),
 			"--client-ca-file=" + ca,
 			"--leader-elect=true",
+			"--leader-elect-retry-period=1s",
 			"--profiling=false",
 		},
 		Certificates: []string{Scheduler},
