@@ -62,6 +62,7 @@ type Event struct {
 	Physical     string    `json:"physical_resource_id"`
 	Status       string    `json:"resource_status"`
 	StatusReason string    `json:"resource_status_reason"`
+	Type         string    `json:"resource_type"` // Slipway's addition too
 	Actor        string    `json:"actor"`
 	Links        []Link    `json:"links"`
 }

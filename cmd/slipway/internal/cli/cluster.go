@@ -18,7 +18,7 @@ import (
 
 func (a *app) clusterCommand() *cobra.Command {
 	return group("cluster", "Create, watch, use and delete clusters",
-		a.clusterCreate(), a.clusterList(), a.clusterShow(), a.clusterEvents(), a.clusterGraph(), a.clusterKubeconfig(), a.clusterDelete())
+		a.clusterCreate(), a.clusterList(), a.clusterShow(), a.clusterEvents(), a.clusterGraph(), a.clusterPhases(), a.clusterKubeconfig(), a.clusterDelete())
 }
 
 // completeClusters offers the names of the existing clusters to the shell.

@@ -105,12 +105,20 @@ what is missing and nothing twice.`,
 	cmd.Flags().StringVar(&source, "source", "", "clone of slipway (default: the one around the working directory or the executable)")
 	cmd.Flags().StringVarP(&o.Request, "file", "f", "", "create request (default: examples/cluster-create.json of the clone)")
 	cmd.Flags().IntVar(&o.Masters, "masters", -1, "number of masters, instead of the request's")
+	cmd.Flags().BoolVar(&o.NoCluster, "no-cluster", false, "stop once slipwayd answers, without a cluster")
 	cmd.Flags().IntVar(&o.Nodes, "nodes", -1, "number of workers, instead of the request's")
 	return cmd
 }
 
 // printUp writes what up has reached: phases, nodes and what to do next.
 func (a *app) printUp(r *system.Result) error {
+	if r.Cluster == nil {
+		if a.json() {
+			return a.printLine(map[string]any{"phases": r.Phases})
+		}
+		fmt.Fprintf(a.Out, "slipwayd answers at %s.\n", a.endpoint)
+		return nil
+	}
 	if a.json() {
 		return a.printLine(map[string]any{"cluster": r.Cluster.Raw, "phases": r.Phases, "kubeconfig": r.Kubeconfig})
 	}

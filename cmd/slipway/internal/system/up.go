@@ -28,11 +28,13 @@ type UpOptions struct {
 	Request string // file with the create request
 	Masters int    // replaces its master_count, unless negative
 	Nodes   int    // replaces its node_count, unless negative
+	// NoCluster stops once slipwayd answers.
+	NoCluster bool
 }
 
 // Result is what Up has reached.
 type Result struct {
-	Cluster    *apiclient.Cluster
+	Cluster    *apiclient.Cluster // nil without one
 	Phases     []Phase
 	Kubeconfig string
 	Nodes      string // what kubectl says about the nodes
@@ -56,6 +58,9 @@ func (s *System) Up(ctx context.Context, o UpOptions) (*Result, error) {
 	steps := &steps{report: s.Report}
 	if err := s.prepare(ctx, steps); err != nil {
 		return nil, err
+	}
+	if o.NoCluster {
+		return &Result{Phases: steps.phases}, nil
 	}
 	begun := time.Now()
 	cluster, err := s.cluster(ctx, req)
