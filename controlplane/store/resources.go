@@ -68,13 +68,17 @@ func (tx *Tx) UpdateResource(ctx context.Context, r *Resource) error {
 	if err != nil {
 		return fmt.Errorf("encode attributes of resource %s: %w", r.Name, err)
 	}
+	metadata, err := json.Marshal(orNone(r.Metadata))
+	if err != nil {
+		return fmt.Errorf("encode metadata of resource %s: %w", r.Name, err)
+	}
 	tx.Notify(StackTopic(r.RootID))
 	if r.StackID != r.RootID {
 		tx.Notify(StackTopic(r.StackID))
 	}
 	n, err := tx.exec(ctx, "update resource "+r.Name,
-		`UPDATE resources SET physical_id = ?, nested_id = ?, action = ?, status = ?, status_reason = ?, properties = ?, attributes = ?, attempts = ?, deadline = ?, updated_at = ? WHERE id = ?`,
-		r.PhysicalID, null(r.NestedID), r.Action, r.Status, r.StatusReason, string(properties), string(attributes), r.Attempts, nullTime(r.Deadline), r.UpdatedAt, r.ID)
+		`UPDATE resources SET physical_id = ?, nested_id = ?, action = ?, status = ?, status_reason = ?, properties = ?, attributes = ?, metadata = ?, attempts = ?, deadline = ?, updated_at = ? WHERE id = ?`,
+		r.PhysicalID, null(r.NestedID), r.Action, r.Status, r.StatusReason, string(properties), string(attributes), string(metadata), r.Attempts, nullTime(r.Deadline), r.UpdatedAt, r.ID)
 	return updated(n, err, "resource "+r.ID)
 }
 
