@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"slipway.build/slipway/agent/protocol"
 )
 
 // Step is how far the agent is with a plan. Steps follow each other in this order.
@@ -20,6 +22,7 @@ const (
 	Staged    Step = "staged"    // the generation's directory is complete and durable
 	Switched  Step = "switched"  // current points to it; jobs may be outstanding
 	Confirmed Step = "confirmed" // its units were healthy
+	Returning Step = "returning" // it failed, and the generation before is being restored
 	Abandoned Step = "abandoned" // it failed; what was before it runs again, if there was something
 )
 
@@ -36,6 +39,8 @@ type Entry struct {
 	Jobs []Job `json:"jobs,omitempty"`
 	// TasksDone names the tasks of the plan that are done.
 	TasksDone []string `json:"tasksDone,omitempty"`
+	// Reported names the further deployments of the plan whose end was reported.
+	Reported []string `json:"reported,omitempty"`
 	// Reason says why an abandoned generation failed.
 	Reason string `json:"reason,omitempty"`
 }
@@ -89,14 +94,23 @@ func Open(dir string) (*Journal, error) {
 // Close closes the file.
 func (j *Journal) Close() error { return j.db.Close() }
 
-// Put writes an entry durably.
-func (j *Journal) Put(entry Entry) error {
+// Put writes an entry durably and, in the same transaction, puts the signals about it into the
+// outbox: a step is never known here and unknown to the control plane.
+func (j *Journal) Put(entry Entry, signals ...protocol.Signal) error {
 	raw, err := json.Marshal(entry)
 	if err != nil {
 		return err
 	}
 	err = j.db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte(entryBucket)).Put(sequence(entry.Generation), raw)
+		if err := tx.Bucket([]byte(entryBucket)).Put(sequence(entry.Generation), raw); err != nil {
+			return err
+		}
+		for _, signal := range signals {
+			if err := enqueue(tx, signal); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("journal generation %d as %s: %w", entry.Generation, entry.Step, err)

@@ -16,24 +16,25 @@ type Queued struct {
 	Signal   protocol.Signal
 }
 
-// Enqueue writes a signal to the outbox durably and returns its sequence number.
-func (j *Journal) Enqueue(signal protocol.Signal) (uint64, error) {
+// Enqueue writes a signal to the outbox durably.
+func (j *Journal) Enqueue(signal protocol.Signal) error {
+	if err := j.db.Update(func(tx *bbolt.Tx) error { return enqueue(tx, signal) }); err != nil {
+		return fmt.Errorf("write signal %s of deployment %s to the outbox: %w", signal.Phase, signal.Deployment, err)
+	}
+	return nil
+}
+
+func enqueue(tx *bbolt.Tx, signal protocol.Signal) error {
 	raw, err := json.Marshal(signal)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	var number uint64
-	err = j.db.Update(func(tx *bbolt.Tx) error {
-		bucket := tx.Bucket([]byte(outboxBucket))
-		if number, err = bucket.NextSequence(); err != nil {
-			return err
-		}
-		return bucket.Put(sequence(number), raw)
-	})
+	bucket := tx.Bucket([]byte(outboxBucket))
+	number, err := bucket.NextSequence()
 	if err != nil {
-		return 0, fmt.Errorf("write signal %s of deployment %s to the outbox: %w", signal.Phase, signal.Deployment, err)
+		return err
 	}
-	return number, nil
+	return bucket.Put(sequence(number), raw)
 }
 
 // Queue returns up to limit signals of the outbox, the oldest first.

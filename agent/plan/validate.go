@@ -216,16 +216,25 @@ func (v *validation) image(at, name string) {
 
 func (v *validation) tasks() {
 	seen := map[string]bool{}
+	deployments := map[string]string{} // of the tasks seen
 	for i := range v.plan.Tasks {
 		task := &v.plan.Tasks[i]
 		base := at("tasks", i)
 		v.match(base+".name", task.Name, namePattern, "a task name")
+		deployment := task.Deployment
+		if deployment == v.plan.Deployment {
+			deployment = ""
+		}
 		for j, after := range task.After {
 			unit := slices.ContainsFunc(v.plan.Units, func(unit Unit) bool { return unit.Name == after })
-			if !unit && !seen[after] {
+			switch {
+			case !unit && !seen[after]:
 				v.fail(at(base+".after", j), after, "names no unit and no earlier task of this plan")
+			case !unit && deployments[after] != "" && deployments[after] != deployment:
+				v.fail(at(base+".after", j), after, "is a task of another deployment, which may fail on its own")
 			}
 		}
+		deployments[task.Name] = deployment
 		v.once(seen, base+".name", task.Name)
 		if task.Deployment != "" {
 			v.deployment(base+".deployment", task.Deployment)

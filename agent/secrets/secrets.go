@@ -45,12 +45,10 @@ func (k *Keeper) Ensure(ctx context.Context, wanted []plan.Secret) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, secret := range wanted {
 		path := filepath.Join(k.Dir, File(secret))
-		if _, err := os.Stat(path); err == nil {
-			continue
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("secret %s: %w", File(secret), err)
-		}
 		group.Go(func() error {
+			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+				return err // nil: it is there, and a version never changes
+			}
 			value, err := k.fetch(ctx, secret)
 			if err != nil {
 				return fmt.Errorf("secret %s: %w", File(secret), err)

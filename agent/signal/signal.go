@@ -40,6 +40,8 @@ type Outbox struct {
 	mu       sync.Mutex
 	progress map[string]protocol.Signal // by deployment
 	last     time.Time                  // of the last progress report
+	// scheduled says that the sender knows of the progress, and will come for it.
+	scheduled bool
 }
 
 // New returns the outbox of a node. secrets are literals that must never leave it.
@@ -52,35 +54,48 @@ func New(j *journal.Journal, node string, secrets []string, log *slog.Logger) *O
 
 // Report writes a signal to the outbox; it leaves even if the agent dies now.
 func (o *Outbox) Report(signal protocol.Signal) error {
-	o.fill(&signal)
-	o.mu.Lock()
-	delete(o.progress, signal.Deployment) // a phase is news that outdates progress
-	o.mu.Unlock()
-	if _, err := o.journal.Enqueue(signal); err != nil {
+	if err := o.journal.Enqueue(o.Prepare(signal)); err != nil {
 		return err
 	}
-	o.kick()
+	o.Queued()
 	return nil
 }
 
-// Progress replaces the unsent progress of the signal's deployment.
-func (o *Outbox) Progress(signal protocol.Signal) {
+// Prepare completes a signal that the caller writes to the journal together with what it is
+// about: its id, time and node, and no secrets. Call Queued afterwards.
+func (o *Outbox) Prepare(signal protocol.Signal) protocol.Signal {
+	o.mu.Lock()
+	delete(o.progress, signal.Deployment) // a phase is news that outdates progress
+	o.mu.Unlock()
 	o.fill(&signal)
+	signal.Reason = redact.Text(signal.Reason, o.secrets...)
+	signal.Log = redact.Text(signal.Log, o.secrets...)
+	if len(signal.Log) > maxLog {
+		signal.Log = signal.Log[len(signal.Log)-maxLog:]
+	}
+	return signal
+}
+
+// Queued has the sender look at the outbox at once.
+func (o *Outbox) Queued() { o.kick() }
+
+// Progress replaces the unsent progress of the signal's deployment. It is cheap: it may be
+// called for every piece of a download.
+func (o *Outbox) Progress(signal protocol.Signal) {
 	o.mu.Lock()
 	o.progress[signal.Deployment] = signal
+	idle := !o.scheduled
+	o.scheduled = true
 	o.mu.Unlock()
-	o.kick()
+	if idle {
+		o.kick()
+	}
 }
 
 func (o *Outbox) fill(signal *protocol.Signal) {
 	signal.ID = uuid.NewString()
 	signal.Node = o.node
 	signal.Time = o.now().UTC()
-	signal.Reason = redact.Text(signal.Reason, o.secrets...)
-	signal.Log = redact.Text(signal.Log, o.secrets...)
-	if len(signal.Log) > maxLog {
-		signal.Log = signal.Log[len(signal.Log)-maxLog:]
-	}
 }
 
 func (o *Outbox) kick() {
@@ -184,13 +199,16 @@ func (o *Outbox) takeProgress() ([]protocol.Signal, time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.progress) == 0 {
+		o.scheduled = false
 		return nil, 0
 	}
 	if since := o.now().Sub(o.last); since >= 0 && since < pace {
 		return nil, pace - since
 	}
 	var ready []protocol.Signal
+	o.scheduled = false
 	for deployment, signal := range o.progress {
+		o.fill(&signal)
 		ready = append(ready, signal)
 		delete(o.progress, deployment)
 	}

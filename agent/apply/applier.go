@@ -1,0 +1,145 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"slipway.build/slipway/agent/certificates"
+	"slipway.build/slipway/agent/cluster"
+	"slipway.build/slipway/agent/fault"
+	"slipway.build/slipway/agent/generation"
+	"slipway.build/slipway/agent/importer"
+	"slipway.build/slipway/agent/journal"
+	"slipway.build/slipway/agent/plan"
+	"slipway.build/slipway/agent/protocol"
+	"slipway.build/slipway/agent/pull"
+	"slipway.build/slipway/agent/secrets"
+	"slipway.build/slipway/agent/trust"
+	"slipway.build/slipway/units/drive"
+)
+
+// ErrReplaced is the cause with which the context of an application is cancelled when a newer
+// plan has arrived; the application then ends without a verdict.
+var ErrReplaced = errors.New("a newer plan has arrived")
+
+// Reporter takes signals. Prepare completes one that goes into the journal together with the
+// step that it is about, Queued says that it is there; Progress may be coalesced.
+type Reporter interface {
+	Prepare(protocol.Signal) protocol.Signal
+	Queued()
+	Progress(protocol.Signal)
+}
+
+// Applier holds what an application works with.
+type Applier struct {
+	Trust        *trust.Verifier
+	Journal      *journal.Journal
+	Generations  *generation.Store
+	Puller       *pull.Puller
+	Certificates *certificates.Maker
+	Secrets      *secrets.Keeper
+	Systemd      drive.Driver
+	Importer     importer.Tool
+	Reporter     Reporter
+	// Logs returns the last lines of a unit's log.
+	Logs func(ctx context.Context, unit string, lines int) string
+	// Cluster returns a client of the cluster's API.
+	Cluster func(plan.API) *cluster.Client
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// Check verifies a delivery. A refusal is reported to the control plane, once for each plan.
+func (a *Applier) Check(ctx context.Context, delivery protocol.Delivery) (*trust.Checked, error) {
+	checked, err := a.Trust.Check(ctx, delivery)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the plan is refused: %w", err), a.refuse(delivery, err))
+	}
+	return checked, nil
+}
+
+// refuse reports a plan that may not be applied. What the envelope claims to be says which
+// deployment waits for the answer, even when its signature is worth nothing.
+func (a *Applier) refuse(delivery protocol.Delivery, cause error) error {
+	claim := plan.ClaimOf(delivery.Envelope)
+	signal := a.Reporter.Prepare(protocol.Signal{
+		Deployment: claim.Deployment, PlanDigest: claim.Digest, Phase: protocol.Failed, Reason: cause.Error(),
+	})
+	a.Log.Error("a plan is refused", "deployment", claim.Deployment, "error", cause)
+	defer a.Reporter.Queued()
+	return a.Journal.Enqueue(signal)
+}
+
+// Apply brings the node to a checked plan and returns once everything of it is done, reported as
+// healthy or failed, or ctx is cancelled. A plan that is done already, or that has failed before,
+// causes nothing at all. The error is for the log: whoever waits has the signal.
+func (a *Applier) Apply(ctx context.Context, checked *trust.Checked, delivery protocol.Delivery) error {
+	known, err := a.Journal.Entries()
+	if err != nil {
+		return err
+	}
+	entry, err := a.begin(checked, known)
+	if fault.IsTerminal(err) {
+		return errors.Join(err, a.refuse(delivery, err))
+	}
+	if err != nil || entry == nil {
+		return err
+	}
+	t := &transition{Applier: a, checked: checked, delivery: delivery, entry: *entry}
+	return t.run(ctx)
+}
+
+// begin decides what is to be done about a checked plan. A nil entry means nothing.
+func (a *Applier) begin(checked *trust.Checked, known []journal.Entry) (*journal.Entry, error) {
+	number := checked.Plan.Generation
+	current, err := a.Generations.CurrentNumber()
+	if err != nil {
+		return nil, err
+	}
+	if last, ok := find(known, number); ok && last.PlanDigest == checked.Digest {
+		if last.Step == journal.Abandoned {
+			return nil, nil
+		}
+		if last.Step == journal.Confirmed && (len(last.Reported) == len(deployments(checked.Plan)) || current != number) {
+			return nil, nil
+		}
+		return &last, nil
+	}
+	if highest := newest(known); number <= highest {
+		return nil, fault.Terminalf("plan %d is older than generation %d, which this node knows already", number, highest)
+	}
+	entry := journal.Entry{
+		Generation: number, PlanDigest: checked.Digest, Deployment: checked.Plan.Deployment,
+		Step: journal.Accepted, Began: a.Now(), Previous: current,
+	}
+	// What an interrupted switch to the current generation still owes has to be done by ours.
+	if last, ok := find(known, current); ok {
+		entry.Jobs = last.Jobs
+	}
+	joined := a.Reporter.Prepare(protocol.Signal{Deployment: entry.Deployment, PlanDigest: entry.PlanDigest, Phase: protocol.Joined})
+	if err := a.Journal.Put(entry, joined); err != nil {
+		return nil, err
+	}
+	a.Reporter.Queued()
+	return &entry, nil
+}
+
+func find(entries []journal.Entry, number uint64) (journal.Entry, bool) {
+	for _, entry := range entries {
+		if entry.Generation == number {
+			return entry, true
+		}
+	}
+	return journal.Entry{}, false
+}
+
+func newest(entries []journal.Entry) uint64 {
+	var highest uint64
+	for _, entry := range entries {
+		highest = max(highest, entry.Generation)
+	}
+	return highest
+}

@@ -1,0 +1,269 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"slipway.build/slipway/agent/generation"
+	"slipway.build/slipway/agent/health"
+	"slipway.build/slipway/agent/journal"
+	"slipway.build/slipway/agent/plan"
+	"slipway.build/slipway/agent/protocol"
+	"slipway.build/slipway/agent/pull"
+	"slipway.build/slipway/agent/trust"
+)
+
+// transition is the application of one plan.
+type transition struct {
+	*Applier
+	checked  *trust.Checked
+	delivery protocol.Delivery
+
+	mu    sync.Mutex // guards entry, which tasks change side by side
+	entry journal.Entry
+}
+
+// errDeadline is the cause when a plan's deadline ends what is under way.
+var errDeadline = errors.New("the plan's deadline has passed")
+
+// run does the steps that are not done yet.
+func (t *transition) run(parent context.Context) error {
+	p := t.checked.Plan
+	ctx, cancel := context.WithDeadlineCause(parent, t.entry.Began.Add(time.Duration(p.Deadline)),
+		fmt.Errorf("%w (%s since %s)", errDeadline, p.Deadline, t.entry.Began.UTC().Format(time.RFC3339)))
+	defer cancel()
+	switch t.entry.Step {
+	case journal.Confirmed:
+		return t.laterTasks(parent)
+	case journal.Returning:
+		return t.goBack(parent)
+	}
+	if err := t.toHealthy(ctx); err != nil {
+		if parent.Err() != nil {
+			return context.Cause(parent) // not our verdict: the agent stops, or a newer plan is here
+		}
+		return t.fail(parent, err)
+	}
+	return t.laterTasks(parent)
+}
+
+func (t *transition) toHealthy(ctx context.Context) error {
+	if t.entry.Step == journal.Accepted {
+		if err := t.prepare(ctx); err != nil {
+			return err
+		}
+	}
+	if t.entry.Step == journal.Staged {
+		if err := t.change(ctx); err != nil {
+			return err
+		}
+	}
+	if err := t.settle(ctx); err != nil {
+		return err
+	}
+	return t.confirm(ctx)
+}
+
+// step journals that a step is done, together with the signals that tell of it.
+func (t *transition) step(step journal.Step, signals ...protocol.Signal) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.entry.Step = step
+	return t.put(signals...)
+}
+
+// put journals the entry with signals; the caller holds the lock or is alone.
+func (t *transition) put(signals ...protocol.Signal) error {
+	for i := range signals {
+		signals[i] = t.Reporter.Prepare(signals[i])
+	}
+	if err := t.Journal.Put(t.entry, signals...); err != nil {
+		return err
+	}
+	if len(signals) > 0 {
+		t.Reporter.Queued()
+	}
+	return nil
+}
+
+func (t *transition) signal(phase protocol.Phase) protocol.Signal {
+	return protocol.Signal{Deployment: t.entry.Deployment, PlanDigest: t.entry.PlanDigest, Phase: phase}
+}
+
+func (t *transition) progress(phase protocol.Phase, progress protocol.Progress) {
+	signal := t.signal(phase)
+	signal.Progress = &progress
+	t.Reporter.Progress(signal)
+}
+
+// prepare fetches everything at the same time and stages the generation.
+func (t *transition) prepare(ctx context.Context) error {
+	p := t.checked.Plan
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return t.pull(gctx) })
+	group.Go(func() error { return t.Certificates.Ensure(gctx, p.Certificates) })
+	group.Go(func() error { return t.Secrets.Ensure(gctx, p.Secrets) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	filled, err := t.Journal.Filled()
+	if err != nil {
+		return err
+	}
+	if err := t.Generations.Stage(t.checked, t.delivery, filled); err != nil {
+		return err
+	}
+	return t.step(journal.Staged, t.signal(protocol.Staged))
+}
+
+func (t *transition) pull(ctx context.Context) error {
+	wants := t.wants()
+	missing := t.Puller.Missing(wants)
+	var total int64
+	for _, want := range missing {
+		total += want.Bytes()
+	}
+	var mu sync.Mutex
+	var done int64
+	t.progress(protocol.Pulling, protocol.Progress{BytesTotal: total})
+	return t.Puller.Pull(ctx, missing, t.checked.Plan.Registries, func(n int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		done += n
+		t.progress(protocol.Pulling, protocol.Progress{BytesDone: done, BytesTotal: total})
+	})
+}
+
+func (t *transition) wants() []pull.Want {
+	var wants []pull.Want
+	for _, image := range t.checked.Plan.Images {
+		wants = append(wants, pull.Want{
+			Name: image.Name, Repository: image.Repository, Manifest: image.Digest,
+			Locked: t.checked.Platforms[image.Name], Root: image.Import == "", Layout: image.Import != "",
+		})
+	}
+	return wants
+}
+
+// change stops what is gone, makes the generation current and has systemd read it. The jobs that
+// remain are journalled before the switch, so that a crash after it owes exactly these.
+func (t *transition) change(ctx context.Context) error {
+	next, previous, err := t.pair()
+	if err != nil {
+		return err
+	}
+	changes := generation.Compare(previous, next)
+	jobs := merge(t.entry.Jobs, changes, next)
+	if err := t.stop(ctx, changes.Stop); err != nil {
+		return err
+	}
+	t.entry.Jobs = jobs
+	if err := t.Journal.Put(t.entry); err != nil {
+		return err
+	}
+	if err := t.Generations.Switch(next.Number); err != nil {
+		return err
+	}
+	if err := t.Systemd.Reload(ctx); err != nil {
+		return err
+	}
+	return t.step(journal.Switched, t.signal(protocol.Switched))
+}
+
+// pair returns the generation to switch to and the one that is current, if there is one.
+func (t *transition) pair() (next, previous *generation.Generation, err error) {
+	if next, err = t.Generations.Load(t.entry.Generation); err != nil {
+		return nil, nil, err
+	}
+	if t.entry.Previous == 0 || t.entry.Previous == t.entry.Generation {
+		return next, nil, nil
+	}
+	previous, err = t.Generations.Load(t.entry.Previous)
+	return next, previous, err
+}
+
+// settle does the outstanding jobs, waits for health, imports images and does the node's own
+// tasks, each as soon as what it needs is there.
+func (t *transition) settle(ctx context.Context) error {
+	p := t.checked.Plan
+	if err := t.start(ctx); err != nil {
+		return err
+	}
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return health.Await(gctx, t.Systemd, startUnits(p), func(active, total int, waiting string) {
+			t.progress(protocol.Switched, protocol.Progress{UnitsActive: active, UnitsTotal: total, Waiting: waiting})
+		})
+	})
+	group.Go(func() error { return t.importImages(gctx) })
+	group.Go(func() error { return t.tasks(gctx, func(task plan.Task) bool { return own(p, task) }) })
+	return group.Wait()
+}
+
+func startUnits(p *plan.Plan) []string {
+	var units []string
+	for _, unit := range p.Units {
+		if unit.Start {
+			units = append(units, unit.Name)
+		}
+	}
+	return units
+}
+
+// confirm notes that the generation is good, reports it, and drops what nobody needs any more.
+func (t *transition) confirm(ctx context.Context) error {
+	if err := t.markFilled(); err != nil {
+		return err
+	}
+	t.entry.Jobs = nil
+	if err := t.step(journal.Confirmed, t.signal(protocol.Healthy)); err != nil {
+		return err
+	}
+	if err := t.collect(ctx); err != nil {
+		// The node is healthy; rubbish is tried again after the next plan.
+		t.Log.Warn("old generations could not be collected", "error", err)
+	}
+	return nil
+}
+
+// fail reports the root cause and goes back to the generation before, if the switch had happened
+// and there is one that was good.
+func (t *transition) fail(ctx context.Context, cause error) error {
+	signal := t.signal(protocol.Failed)
+	signal.Reason = cause.Error()
+	var unit *health.UnitError
+	if errors.As(cause, &unit) {
+		signal.Log = t.Logs(ctx, unit.Unit, logLines)
+	}
+	signals := []protocol.Signal{signal}
+	for _, deployment := range deployments(t.checked.Plan) {
+		signals = append(signals, protocol.Signal{
+			Deployment: deployment, PlanDigest: t.entry.PlanDigest, Phase: protocol.Failed,
+			Reason: "the node's own deployment failed: " + cause.Error(),
+		})
+	}
+	verdict := journal.Abandoned
+	if t.switched() && t.wasGood(t.entry.Previous) {
+		verdict = journal.Returning
+	}
+	t.entry.Reason = cause.Error()
+	err := t.step(verdict, signals...)
+	if err == nil && verdict == journal.Returning {
+		err = t.goBack(ctx)
+	}
+	return errors.Join(fmt.Errorf("generation %d failed: %w", t.entry.Generation, cause), err)
+}
+
+// switched reports whether the generation is the current one, whatever was journalled last.
+func (t *transition) switched() bool {
+	current, err := t.Generations.CurrentNumber()
+	return err == nil && current == t.entry.Generation
+}
+
+// logLines is how many lines of a failing unit's log a signal carries.
+const logLines = 30

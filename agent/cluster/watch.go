@@ -1,0 +1,76 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"slipway.build/slipway/agent/backoff"
+	"slipway.build/slipway/agent/fault"
+	"time"
+)
+
+// event is one line of a watch.
+type event struct {
+	Type   string          `json:"type"`
+	Object json.RawMessage `json:"object"`
+}
+
+// watch follows one object until its condition holds. A watch without a version begins with the
+// object as it is, so nothing is missed between a look and the watch.
+func (c *Client) watch(ctx context.Context, id identity, holds condition) error {
+	state := "not there yet"
+	waits := backoff.Backoff{First: 50 * time.Millisecond, Max: time.Second}
+	for {
+		done, err := c.watchOnce(ctx, id, holds, &state, &waits)
+		if done {
+			return nil
+		}
+		if fault.IsTerminal(err) {
+			return err
+		}
+		if wait := waits.Wait(ctx); wait != nil {
+			if err != nil {
+				state = fmt.Sprintf("%s (last: %v)", state, err)
+			}
+			return fault.Retriablef("%w; it was: %s", wait, state)
+		}
+	}
+}
+
+func (c *Client) watchOnce(ctx context.Context, id identity, holds condition, state *string, waits *backoff.Backoff) (bool, error) {
+	// The kinds that are watched are the server's own, so discovery is not asked for.
+	r := resource{Name: "nodes"}
+	switch id.kind {
+	case "Deployment":
+		r = resource{Name: "deployments", Namespaced: true}
+	case "DaemonSet":
+		r = resource{Name: "daemonsets", Namespaced: true}
+	}
+	path := id.collection(r) + "?watch=true&timeoutSeconds=300&fieldSelector=" + url.QueryEscape("metadata.name="+id.name)
+	resp, err := c.open(ctx, http.MethodGet, path, "", nil)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	for dec := json.NewDecoder(resp.Body); ; {
+		var e event
+		if err := dec.Decode(&e); err != nil {
+			return false, fault.Retriablef("the watch ended: %w", err)
+		}
+		waits.Reset()
+		switch e.Type {
+		case "ADDED", "MODIFIED":
+			done, now := holds(e.Object)
+			if *state = now; done {
+				return true, nil
+			}
+		case "DELETED":
+			*state = "deleted"
+		case "ERROR":
+			return false, fault.Retriablef("the watch failed: %.200s", e.Object)
+		}
+	}
+}

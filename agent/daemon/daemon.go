@@ -1,0 +1,154 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"slipway.build/slipway/agent/apply"
+	"slipway.build/slipway/agent/certificates"
+	"slipway.build/slipway/agent/cluster"
+	"slipway.build/slipway/agent/generation"
+	"slipway.build/slipway/agent/importer"
+	"slipway.build/slipway/agent/join"
+	"slipway.build/slipway/agent/journal"
+	"slipway.build/slipway/agent/nodeapi"
+	"slipway.build/slipway/agent/plan"
+	"slipway.build/slipway/agent/protocol"
+	"slipway.build/slipway/agent/pull"
+	"slipway.build/slipway/agent/secrets"
+	"slipway.build/slipway/agent/signal"
+	"slipway.build/slipway/agent/source"
+	"slipway.build/slipway/agent/status"
+	"slipway.build/slipway/agent/trust"
+	"slipway.build/slipway/agent/unitlog"
+	"slipway.build/slipway/units/drive"
+)
+
+// Config says where things are; Defaults has the node's.
+type Config struct {
+	ConfigFile string // the agent's configuration from Ignition
+	Root       string // generations, images, keys, state
+	TrustDir   string
+	BakedLock  string
+	StatusFile string
+	ImportTool string
+	Socket     string // of the pods' runtime
+	PlanFile   string // when not empty, the plan comes from this file
+	// Systemd connects to systemd; tests put a fake here.
+	Systemd func(context.Context) (drive.Driver, error)
+	// Registry fetches images.
+	Registry *http.Client
+}
+
+// Defaults returns a node's configuration.
+func Defaults() Config {
+	return Config{
+		ConfigFile: plan.AgentConfig, Root: plan.Root, TrustDir: plan.TrustDir, BakedLock: plan.BakedLock,
+		StatusFile: status.Path, ImportTool: plan.ImportTool, Socket: importer.DefaultSocket,
+		Systemd:  func(ctx context.Context) (drive.Driver, error) { return drive.Connect(ctx) },
+		Registry: pull.NewClient(),
+	}
+}
+
+// Run runs the agent until ctx ends. It returns an error only when it cannot go on: a refused
+// join, a journal that cannot be opened, no systemd.
+func Run(ctx context.Context, c Config, log *slog.Logger) error {
+	config, err := join.AwaitConfig(ctx, c.ConfigFile, log)
+	if err != nil {
+		return err
+	}
+	show := &statusWriter{file: status.File{Path: c.StatusFile}, log: log, now: status.Status{Node: config.Node}}
+	show.doing("joining " + config.ControlPlane)
+	log.Info("configuration read", "node", config.Node, "controlPlane", config.ControlPlane)
+	identity, err := enter(ctx, c, config, log)
+	if err != nil {
+		show.failed(err)
+		return err
+	}
+	show.doing("waiting for a plan")
+	api, err := nodeapi.New(config.ControlPlane, config.CA, identity.Certificate)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	memory, err := journal.Open(c.state())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = memory.Close() }()
+	systemd, err := c.Systemd(ctx)
+	if err != nil {
+		return err
+	}
+	outbox := signal.New(memory, identity.Node(), []string{config.Token}, log)
+	a := c.applier(identity, api, memory, systemd, &reporter{Outbox: outbox, status: show}, log)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return outbox.Run(ctx, api) })
+	group.Go(func() error {
+		follower := &follower{applier: a, log: log, source: c.source(api, log), status: show}
+		return follower.run(ctx)
+	})
+	if err := group.Wait(); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func (c Config) state() string { return filepath.Join(c.Root, "state") }
+
+// enter joins, on a connection of its own: the next ones carry the certificate.
+func enter(ctx context.Context, c Config, config protocol.AgentConfig, log *slog.Logger) (*join.Identity, error) {
+	api, err := nodeapi.New(config.ControlPlane, config.CA, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer api.Close()
+	identity, err := join.Join(ctx, filepath.Join(c.state(), "identity"), config, api, log)
+	if err != nil {
+		return nil, err
+	}
+	log.Info("joined", "node", identity.Node())
+	return identity, nil
+}
+
+func (c Config) source(api *nodeapi.Client, log *slog.Logger) planSource {
+	if c.PlanFile != "" {
+		return &source.File{Path: c.PlanFile, Log: log}
+	}
+	return &source.ControlPlane{API: api, Log: log}
+}
+
+func (c Config) applier(identity *join.Identity, api *nodeapi.Client, memory *journal.Journal, systemd drive.Driver, r apply.Reporter, log *slog.Logger) *apply.Applier {
+	images := &pull.Store{Dir: filepath.Join(c.Root, "images")}
+	pki := filepath.Join(c.Root, "pki")
+	return &apply.Applier{
+		Trust:        &trust.Verifier{Node: identity.Node(), PlanKeys: identity.PlanKeys(), TrustDir: c.TrustDir, Baked: c.BakedLock},
+		Journal:      memory,
+		Generations:  &generation.Store{Root: c.Root, Images: images},
+		Puller:       &pull.Puller{Store: images, Client: c.Registry},
+		Certificates: &certificates.Maker{Dir: pki, API: api, Now: time.Now},
+		Secrets:      &secrets.Keeper{Dir: filepath.Join(c.Root, "secrets"), API: api},
+		Systemd:      systemd,
+		Importer:     importer.Tool{Path: c.ImportTool, Socket: c.Socket},
+		Reporter:     r,
+		Logs:         unitlog.Last,
+		Cluster:      func(api plan.API) *cluster.Client { return cluster.New(api, pki) },
+		Now:          time.Now,
+		Log:          log,
+	}
+}
+
+// sweep removes what an agent that was killed left half done.
+func sweep(a *apply.Applier) error {
+	if err := errors.Join(a.Puller.Store.Sweep(), a.Generations.Sweep()); err != nil {
+		return fmt.Errorf("clean up after an earlier run: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime/debug"
+
+	"slipway.build/slipway/agent/apply"
+	"slipway.build/slipway/agent/generator"
+	"slipway.build/slipway/agent/journal"
+	"slipway.build/slipway/agent/plan"
+	"slipway.build/slipway/agent/protocol"
+	"slipway.build/slipway/units/drive"
+)
+
+// planSource delivers plans.
+type planSource interface {
+	Next(context.Context) (protocol.Delivery, error)
+}
+
+// follower applies what the source delivers, the newest only.
+type follower struct {
+	applier *apply.Applier
+	source  planSource
+	status  *statusWriter
+	log     *slog.Logger
+
+	running *application
+}
+
+// application is one plan being applied by a goroutine of the follower.
+type application struct {
+	digest string
+	cancel context.CancelCauseFunc
+	done   chan struct{}
+}
+
+// run goes on where an earlier run stopped, without waiting for the source, and then follows it.
+func (f *follower) run(ctx context.Context) error {
+	defer f.stop(context.Canceled)
+	if err := sweep(f.applier); err != nil {
+		return err
+	}
+	if err := f.load(ctx); err != nil {
+		return err
+	}
+	if delivery, ok := f.unfinished(); ok {
+		f.apply(ctx, delivery)
+	}
+	for {
+		delivery, err := f.source.Next(ctx)
+		if err != nil {
+			return err
+		}
+		f.apply(ctx, delivery)
+	}
+}
+
+// load has systemd read the current generation's units when its generator ran too early in the
+// boot to see them, and starts what should run.
+func (f *follower) load(ctx context.Context) error {
+	names, err := generator.StartList(f.applier.Generations.Current())
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	states, err := f.applier.Systemd.States(ctx, names)
+	if err != nil {
+		return err
+	}
+	var jobs []drive.Job
+	for _, name := range names {
+		if states[name].Load == "not-found" {
+			jobs = append(jobs, drive.Job{Unit: name, Action: drive.Start})
+		}
+	}
+	if len(jobs) == 0 {
+		return nil
+	}
+	if err := f.applier.Systemd.Reload(ctx); err != nil {
+		return err
+	}
+	_, err = f.applier.Systemd.Queue(ctx, jobs)
+	return err
+}
+
+// unfinished returns the delivery of the newest generation that is on disk and not done.
+func (f *follower) unfinished() (protocol.Delivery, bool) {
+	entries, err := f.applier.Journal.Entries()
+	if err != nil || len(entries) == 0 {
+		return protocol.Delivery{}, false
+	}
+	last := entries[len(entries)-1]
+	if last.Step == journal.Accepted || last.Step == journal.Abandoned {
+		return protocol.Delivery{}, false // nothing of it here, or nothing more to do
+	}
+	delivery, err := f.applier.Generations.Delivery(last.Generation)
+	if err != nil {
+		f.log.Warn("an unfinished generation waits for its plan to be delivered again", "generation", last.Generation, "error", err)
+		return protocol.Delivery{}, false
+	}
+	return delivery, true
+}
+
+// apply begins to apply a delivery, after it has ended what it replaces. One that is refused or
+// the same as the running one changes nothing.
+func (f *follower) apply(ctx context.Context, delivery protocol.Delivery) {
+	checked, err := f.applier.Check(ctx, delivery)
+	if err != nil {
+		f.log.Error("a delivery is refused; what runs goes on", "error", err)
+		return
+	}
+	if f.running != nil && f.running.digest == checked.Digest {
+		return
+	}
+	f.stop(apply.ErrReplaced)
+	actx, cancel := context.WithCancelCause(ctx)
+	f.running = &application{digest: checked.Digest, cancel: cancel, done: make(chan struct{})}
+	f.status.plan(checked.Plan, checked.Digest)
+	go func(app *application) {
+		defer close(app.done)
+		err := f.applier.Apply(actx, checked, delivery)
+		f.finished(checked.Plan, err)
+	}(f.running)
+}
+
+func (f *follower) finished(p *plan.Plan, err error) {
+	switch {
+	case err == nil:
+		f.log.Info("the plan is done", "generation", p.Generation)
+		f.status.doing("the plan is done")
+	case errors.Is(err, apply.ErrReplaced), errors.Is(err, context.Canceled):
+		f.log.Info("the plan is left where it is", "generation", p.Generation, "cause", err)
+	default:
+		f.log.Error("the plan failed", "generation", p.Generation, "error", err)
+		f.status.failed(err)
+	}
+	debug.FreeOSMemory() // from here on this process mostly waits
+}
+
+// stop ends the running application and waits for it.
+func (f *follower) stop(cause error) {
+	if f.running == nil {
+		return
+	}
+	f.running.cancel(cause)
+	<-f.running.done
+	f.running = nil
+}

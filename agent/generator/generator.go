@@ -1,0 +1,79 @@
+// Package generator is the systemd generator (systemd.generator(7)) that shows the current
+// generation's units to systemd. So a switch is one rename and one daemon-reload, and after a
+// reboot systemd starts the components without the agent and without the control plane.
+package generator
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Name is the argv[0] by which the agent's binary knows that it is called as the generator.
+const Name = "slipway-generator"
+
+// wants is the directory of links to what multi-user.target starts.
+const wants = "multi-user.target.wants"
+
+// Generate links every unit of current/units into dir, and those that current/start names into
+// multi-user.target's wants. Without a current generation there is nothing to do. A start list
+// that names a unit that is not there is skipped: a generator must not keep a node from booting.
+func Generate(current, dir string) error {
+	units := filepath.Join(current, "units")
+	entries, err := os.ReadDir(units)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the current generation's units: %w", err)
+	}
+	known := map[string]bool{}
+	for _, entry := range entries {
+		if !entry.Type().IsRegular() {
+			continue
+		}
+		known[entry.Name()] = true
+		if err := os.Symlink(filepath.Join(units, entry.Name()), filepath.Join(dir, entry.Name())); err != nil {
+			return fmt.Errorf("link unit %s: %w", entry.Name(), err)
+		}
+	}
+	start, err := StartList(current)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, wants), 0o755); err != nil {
+		return fmt.Errorf("link the units to start: %w", err)
+	}
+	for _, name := range start {
+		if !known[name] {
+			continue
+		}
+		if err := os.Symlink(filepath.Join(units, name), filepath.Join(dir, wants, name)); err != nil {
+			return fmt.Errorf("link the units to start: %w", err)
+		}
+	}
+	return nil
+}
+
+// StartList returns the names in a generation's start list.
+func StartList(generation string) ([]string, error) {
+	file, err := os.Open(filepath.Join(generation, "start"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the start list: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	var names []string
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if name := strings.TrimSpace(lines.Text()); name != "" && !strings.Contains(name, "/") {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}

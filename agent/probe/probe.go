@@ -1,0 +1,179 @@
+// Package probe asks a component's local endpoint whether it is well. It is written for a
+// supervisor that lives beside every component: one connection that is kept, no goroutine, and
+// none of an HTTP client's pools.
+package probe
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"slipway.build/slipway/agent/plan"
+)
+
+// Defaults of plan.Probe.
+const (
+	DefaultTimeout  = time.Second
+	DefaultInterval = 10 * time.Second
+	DefaultFailures = 3
+)
+
+// Prober asks one endpoint again and again. It is for one goroutine.
+type Prober struct {
+	probe plan.Probe
+	url   *url.URL
+
+	conn   net.Conn
+	reader *bufio.Reader
+	tls    *tls.Config
+}
+
+// New prepares a prober; nothing is read or dialled yet.
+func New(probe plan.Probe) (*Prober, error) {
+	u, err := url.Parse(probe.URL)
+	if err != nil {
+		return nil, fmt.Errorf("probe %q: %w", probe.URL, err)
+	}
+	switch u.Scheme {
+	case "http", "https", "tcp", "unix":
+		return &Prober{probe: probe, url: u}, nil
+	default:
+		return nil, fmt.Errorf("probe %q: scheme must be http, https, tcp or unix", probe.URL)
+	}
+}
+
+// Ask returns nil when the endpoint says that it is well: a connection for tcp and unix, a
+// status from 200 to 399 for http and https.
+func (p *Prober) Ask(ctx context.Context) error {
+	deadline := time.Now().Add(p.probe.Timeout.Or(DefaultTimeout))
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	if p.url.Scheme == "tcp" || p.url.Scheme == "unix" {
+		conn, err := p.dial(ctx)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+	kept := p.conn != nil
+	err := p.request(ctx, deadline)
+	if err != nil && kept && p.conn == nil {
+		// A kept connection may have been closed since; that says nothing about the endpoint.
+		err = p.request(ctx, deadline)
+	}
+	return err
+}
+
+// Close drops the kept connection.
+func (p *Prober) Close() {
+	if p.conn != nil {
+		_ = p.conn.Close()
+		p.conn, p.reader = nil, nil
+	}
+}
+
+func (p *Prober) dial(ctx context.Context) (net.Conn, error) {
+	var dialer net.Dialer
+	if p.url.Scheme == "unix" {
+		return dialer.DialContext(ctx, "unix", p.url.Path)
+	}
+	return dialer.DialContext(ctx, "tcp", p.url.Host)
+}
+
+func (p *Prober) connect(ctx context.Context) error {
+	if p.conn != nil {
+		return nil
+	}
+	conn, err := p.dial(ctx)
+	if err != nil {
+		return err
+	}
+	if p.url.Scheme == "https" {
+		config, err := p.tlsConfig()
+		if err != nil {
+			_ = conn.Close()
+			return err
+		}
+		secure := tls.Client(conn, config)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = conn.Close()
+			return err
+		}
+		conn = secure
+	}
+	p.conn, p.reader = conn, bufio.NewReaderSize(conn, 2<<10)
+	return nil
+}
+
+// tlsConfig reads the authority once; the client's pair is read at each handshake, so that a
+// renewed one is used.
+func (p *Prober) tlsConfig() (*tls.Config, error) {
+	if p.tls != nil {
+		return p.tls, nil
+	}
+	pem, err := os.ReadFile(p.probe.CA)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: no PEM certificate", p.probe.CA)
+	}
+	config := &tls.Config{RootCAs: roots, ServerName: p.url.Hostname(), MinVersion: tls.VersionTLS12}
+	if dir := p.probe.Certificate; dir != "" {
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
+			return &pair, err
+		}
+	}
+	p.tls = config
+	return config, nil
+}
+
+func (p *Prober) request(ctx context.Context, deadline time.Time) (err error) {
+	if err := p.connect(ctx); err != nil {
+		return err
+	}
+	whole := false
+	defer func() {
+		if !whole {
+			p.Close()
+		}
+	}()
+	if err := p.conn.SetDeadline(deadline); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(p.conn, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: slipway-agent\r\n\r\n", p.url.RequestURI(), p.url.Host); err != nil {
+		return err
+	}
+	resp, err := http.ReadResponse(p.reader, nil)
+	if err != nil {
+		return err
+	}
+	const maxBody = 4 << 10
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	whole = err == nil && len(body) < maxBody && !resp.Close
+	if resp.StatusCode < 200 || resp.StatusCode > 399 {
+		return fmt.Errorf("%s answered %s: %s", p.probe.URL, resp.Status, firstLine(string(body)))
+	}
+	return nil
+}
+
+func firstLine(text string) string {
+	const shown = 200
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	if len(line) > shown {
+		line = line[:shown]
+	}
+	return line
+}

@@ -1,0 +1,118 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"slipway.build/slipway/agent/plan"
+	"slipway.build/slipway/agent/probe"
+)
+
+const (
+	firstPoll = 20 * time.Millisecond
+	lastPoll  = 250 * time.Millisecond
+	// extendEvery and extendBy keep systemd's start timeout open while the component starts; the
+	// plan's deadline is what ends a start that never gets ready.
+	extendEvery = 5 * time.Second
+	extendBy    = 30 * time.Second
+)
+
+// watch waits for readiness, tells systemd, and then feeds the watchdog until ctx ends.
+func (s *supervisor) watch(ctx context.Context) {
+	if !s.awaitReady(ctx) {
+		return
+	}
+	s.notify.send("READY=1", "STATUS=Ready")
+	s.feed(ctx)
+}
+
+// awaitReady polls the readiness probe, often at first, then less so.
+func (s *supervisor) awaitReady(ctx context.Context) bool {
+	if s.spec.Ready == nil {
+		return true
+	}
+	prober, err := probe.New(*s.spec.Ready)
+	if err != nil {
+		s.notify.send("STATUS=" + err.Error())
+		return false
+	}
+	defer prober.Close()
+	began, wait := time.Now(), firstPoll
+	var extended time.Time
+	for {
+		err := prober.Ask(ctx)
+		if err == nil {
+			return true
+		}
+		if time.Since(extended) > extendEvery {
+			extended = time.Now()
+			s.notify.send(
+				fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", extendBy.Microseconds()),
+				fmt.Sprintf("STATUS=Starting for %s: %v", time.Since(began).Round(time.Second), err),
+			)
+		}
+		if !pause(ctx, wait) {
+			return false
+		}
+		wait = min(wait*5/4, lastPoll)
+	}
+}
+
+// feed sends WATCHDOG=1 while the component lives by its own probe. It asks at the probe's
+// interval, but at least three times in a watchdog period. When the probe failed often enough in
+// a row, systemd is told at once instead of being left to find out.
+func (s *supervisor) feed(ctx context.Context) {
+	period := watchdog()
+	if period == 0 {
+		return
+	}
+	live := plan.Probe{}
+	var prober *probe.Prober
+	if s.spec.Live != nil {
+		live = *s.spec.Live
+		var err error
+		if prober, err = probe.New(live); err != nil {
+			s.notify.send("STATUS=" + err.Error())
+			return
+		}
+		defer prober.Close()
+	}
+	interval := min(live.Interval.Or(probe.DefaultInterval), period/3)
+	limit := live.Failures
+	if limit == 0 {
+		limit = probe.DefaultFailures
+	}
+	for failures := 0; ; {
+		if prober == nil {
+			s.notify.send("WATCHDOG=1")
+		} else if err := prober.Ask(ctx); err == nil {
+			if failures > 0 {
+				s.notify.send("STATUS=Ready")
+			}
+			failures = 0
+			s.notify.send("WATCHDOG=1")
+		} else if failures++; failures >= limit {
+			_, _ = fmt.Fprintf(s.stderr, "<3>%s: its own check failed %d times in a row (%v); systemd restarts it\n", s.spec.Unit, failures, err)
+			s.notify.send("STATUS=Hung: "+err.Error(), "WATCHDOG=trigger")
+			return
+		} else {
+			// Alive until proven otherwise: this process still watches.
+			s.notify.send("STATUS=Check failed: "+err.Error(), "WATCHDOG=1")
+		}
+		if !pause(ctx, interval) {
+			return
+		}
+	}
+}
+
+func pause(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

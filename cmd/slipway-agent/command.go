@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"slipway.build/slipway/agent/daemon"
+)
+
+// Exit statuses.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a mistake in how the command was called.
+type usageError struct{ error }
+
+func command() int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	root := newRoot(os.Stdout)
+	if err := root.ExecuteContext(ctx); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "slipway-agent:", err)
+		var usage usageError
+		if errors.As(err, &usage) {
+			return exitUsage
+		}
+		return exitFailed
+	}
+	return exitOK
+}
+
+func newRoot(out io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "slipway-agent",
+		Short:         "The agent of a Slipway node",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetOut(out)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	format := root.PersistentFlags().StringP("output", "o", "text", "form of the output: text or json")
+	root.AddCommand(runCommand(), execCommand())
+	root.AddCommand(debugCommands(format)...)
+	for _, command := range root.Commands() {
+		if args := command.Args; args != nil {
+			command.Args = func(cmd *cobra.Command, given []string) error {
+				if err := args(cmd, given); err != nil {
+					return usageError{err}
+				}
+				return nil
+			}
+		}
+	}
+	return root
+}
+
+func runCommand() *cobra.Command {
+	config := daemon.Defaults()
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Join, follow this node's plan and apply it (what the unit runs)",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{
+				ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+					if len(groups) == 0 && a.Key == slog.TimeKey {
+						return slog.Attr{} // the journal has it
+					}
+					return a
+				},
+			}))
+			alive, stop := notify(cmd.Context())
+			defer stop()
+			alive()
+			return daemon.Run(cmd.Context(), config, log)
+		},
+	}
+	cmd.Flags().StringVar(&config.PlanFile, "plan", "", "follow the plan in this file (a signed delivery) instead of the control plane's")
+	return cmd
+}
+
+// execCommand only documents exec: main has dispatched a well-formed call already.
+func execCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "exec FILE",
+		Short: "Check a component's binary and run it under its unit (what components' units run)",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(*cobra.Command, []string) error {
+			return usageError{errors.New("exec takes one exec file and no options")}
+		},
+	}
+}

@@ -1,0 +1,45 @@
+// Command slipway-agent is the agent of a node. As `slipway-agent exec FILE` it is the main
+// process of a component's unit, and as slipway-generator a systemd generator; both are decided
+// before anything else is set up, because both must be small and quick.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"slipway.build/slipway/agent/generator"
+	"slipway.build/slipway/agent/plan"
+	"slipway.build/slipway/agent/run"
+)
+
+func init() {
+	// The parent-death signal of a component is tied to the thread that starts it: the main one.
+	runtime.LockOSThread()
+}
+
+func main() {
+	switch {
+	case filepath.Base(os.Args[0]) == generator.Name:
+		os.Exit(generate(os.Args[1:]))
+	case len(os.Args) == 3 && os.Args[1] == "exec":
+		os.Exit(run.Main(os.Args[2], os.Stderr))
+	}
+	runtime.UnlockOSThread()
+	os.Exit(command())
+}
+
+// generate is called by systemd with three directories; units go into the first, the normal one.
+func generate(dirs []string) int {
+	if len(dirs) == 0 {
+		_, _ = fmt.Fprintln(os.Stderr, "usage: slipway-generator NORMAL-DIR [EARLY-DIR LATE-DIR]")
+		return exitUsage
+	}
+	if err := generator.Generate(plan.Current, dirs[0]); err != nil {
+		// On the console and in the journal: a generator has no other way to speak.
+		_, _ = fmt.Fprintln(os.Stderr, "slipway-generator:", err)
+		return exitFailed
+	}
+	return exitOK
+}
