@@ -18,7 +18,7 @@ func TLSConfig(system *pki.SystemPKI, hosts ...string) (*tls.Config, error) {
 	}
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS13,
-		NextProtos:     []string{"h2", "http/1.1"},
+		NextProtos:     []string{"h2"},
 		GetCertificate: certificate,
 		ClientAuth:     tls.VerifyClientCertIfGiven,
 		ClientCAs:      system.Pool(),
@@ -28,7 +28,10 @@ func TLSConfig(system *pki.SystemPKI, hosts ...string) (*tls.Config, error) {
 // HTTPServer returns a server for s with the deadlines that suit it. Call ServeTLS with a
 // listener and no files. Its shutdown ends the long polls.
 func (s *Server) HTTPServer(config *tls.Config) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP2(true)
 	server := &http.Server{
+		Protocols:         protocols,
 		Handler:           s,
 		TLSConfig:         config,
 		ReadHeaderTimeout: 10 * time.Second,
