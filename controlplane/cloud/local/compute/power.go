@@ -41,14 +41,10 @@ func (c *Compute) provision(ctx context.Context, s serverRecord, userData []byte
 			return err
 		}
 	}
-	image, err := c.Image(ctx, s.Image)
-	if err != nil {
+	if err := copyVar(ctx, s.System, p.variable()); err != nil {
 		return err
 	}
-	if err := copyVar(ctx, image, p.variable()); err != nil {
-		return err
-	}
-	if err := c.mountRoot(ctx, s); err != nil {
+	if err := c.mountRoot(s); err != nil {
 		return err
 	}
 	if err := c.Ignition.Apply(ctx, p.root(), userData); err != nil {
@@ -75,18 +71,14 @@ func copyVar(ctx context.Context, image Image, dir string) error {
 }
 
 // mountRoot mounts the root file system and /var in it, as far as they are not.
-func (c *Compute) mountRoot(ctx context.Context, s serverRecord) error {
+func (c *Compute) mountRoot(s serverRecord) error {
 	p := c.place(s.ID)
 	is, err := mounted(p.root())
 	if err != nil {
 		return err
 	}
 	if !is {
-		image, err := c.Image(ctx, s.Image)
-		if err != nil {
-			return err
-		}
-		if err := overlay(p.root(), image.Layers, p.upper(), p.work()); err != nil {
+		if err := overlay(p.root(), s.System.Layers, p.upper(), p.work()); err != nil {
 			return err
 		}
 	}
@@ -104,7 +96,7 @@ func (c *Compute) powerOn(ctx context.Context, s serverRecord) error {
 	if err != nil || running {
 		return err
 	}
-	if err := c.mountRoot(ctx, s); err != nil {
+	if err := c.mountRoot(s); err != nil {
 		return err
 	}
 	p := c.place(s.ID)
@@ -153,10 +145,6 @@ func (c *Compute) spec(ctx context.Context, s serverRecord) (launch.Spec, error)
 	if err != nil {
 		return launch.Spec{}, err
 	}
-	image, err := c.Image(ctx, s.Image)
-	if err != nil {
-		return launch.Spec{}, err
-	}
 	name, p := c.unitName(s.ID), c.place(s.ID)
 	command := []string{
 		c.Nspawn, "--quiet", "--keep-unit", "--register=no", "--console=pipe",
@@ -177,7 +165,7 @@ func (c *Compute) spec(ctx context.Context, s serverRecord) (launch.Spec, error)
 	}
 	return launch.Spec{
 		Name:      name,
-		Command:   append(command, image.Init),
+		Command:   append(command, s.System.Init),
 		Log:       p.console(),
 		Limits:    cgroup.Limits{Memory: int64(flavor.RAM) << 20, CPUs: flavor.VCPUs},
 		RestartOn: rebooted,

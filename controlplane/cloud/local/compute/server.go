@@ -23,6 +23,7 @@ type serverRecord struct {
 	Cluster string
 	Stack   string
 	Image   string
+	System  Image // what Image meant when the server was created; a newer one does not change it
 	Flavor  string
 	Port    string
 	KeyName string `json:",omitempty"`
@@ -77,7 +78,8 @@ func (t serverType) Create(ctx context.Context, req cloud.Request) (cloud.Object
 		ID: record.ID(kindServer, req.Key), Name: p.Name, Cluster: req.Cluster, Stack: req.Stack, Image: p.Image,
 		Flavor: p.Flavor, Port: p.Port, KeyName: p.KeyName, Volumes: p.Volumes, On: true,
 	}
-	if err := t.c.check(ctx, req, s); err != nil {
+	var err error
+	if s.System, err = t.c.check(ctx, req, s); err != nil {
 		return cloud.Object{}, err
 	}
 	unlock, err := t.c.lock(ctx, s.ID)
@@ -89,9 +91,9 @@ func (t serverType) Create(ctx context.Context, req cloud.Request) (cloud.Object
 	switch {
 	case err == nil && old.Built:
 		return t.c.object(ctx, old)
-	case err == nil:
-		s.Ignited = old.Ignited
-	case !errors.Is(err, record.ErrNotFound):
+	case err == nil && old.Ignited:
+		s.Ignited, s.System = true, old.System
+	case err != nil && !errors.Is(err, record.ErrNotFound):
 		return cloud.Object{}, err
 	}
 	if err := t.c.put(ctx, s); err != nil {
@@ -135,18 +137,19 @@ func (t serverType) Delete(ctx context.Context, req cloud.Request) error {
 	return t.c.remove(ctx, s)
 }
 
-// check refuses what can never become a server.
-func (c *Compute) check(ctx context.Context, req cloud.Request, s serverRecord) error {
-	refuse := func(property string, err error) error {
+// check refuses what can never become a server, and returns the image that it boots from.
+func (c *Compute) check(ctx context.Context, req cloud.Request, s serverRecord) (Image, error) {
+	refuse := func(property string, err error) (Image, error) {
 		if errors.Is(err, cloud.ErrNotFound) || errors.Is(err, record.ErrNotFound) {
-			return fault.Terminalf("resource %s: property %s: %w", req.Name, property, err)
+			return Image{}, fault.Terminalf("resource %s: property %s: %w", req.Name, property, err)
 		}
-		return err
+		return Image{}, err
 	}
 	if _, err := c.Flavor(ctx, s.Flavor); err != nil {
 		return refuse("flavor", err)
 	}
-	if _, err := c.Image(ctx, s.Image); err != nil {
+	image, err := c.Image(ctx, s.Image)
+	if err != nil {
 		return refuse("image", err)
 	}
 	if s.KeyName != "" {
@@ -156,13 +159,13 @@ func (c *Compute) check(ctx context.Context, req cloud.Request, s serverRecord) 
 	}
 	for _, a := range s.Volumes {
 		if !path.IsAbs(a.Path) || path.Clean(a.Path) != a.Path || strings.ContainsAny(a.Path, ":\\\n") || strings.Count(a.Path, "/") < 2 {
-			return fault.Terminalf("resource %s: property volumes: %q is no absolute path for a mount", req.Name, a.Path)
+			return Image{}, fault.Terminalf("resource %s: property volumes: %q is no absolute path for a mount", req.Name, a.Path)
 		}
 		if _, err := record.Get[volumeRecord](c.Store, kindVolume, a.Volume); err != nil {
 			return refuse("volumes", err)
 		}
 	}
-	return nil
+	return image, nil
 }
 
 func (c *Compute) put(ctx context.Context, s serverRecord) error {
