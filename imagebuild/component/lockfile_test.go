@@ -1,0 +1,103 @@
+package component
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"slipway.build/slipway/imagebuild/lock"
+)
+
+func TestTheLockOfABuildReadsBackAndChecks(t *testing.T) {
+	f := newFixture(t)
+	l, err := Compute([]Built{f.build()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "images.yaml")
+	if err := WriteLock(file, l); err != nil {
+		t.Fatal(err)
+	}
+	back, err := lock.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(back, l); err != nil {
+		t.Error(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || !strings.HasPrefix(string(text), "# The lock: ") {
+		t.Errorf("no header: %.40s (%v)", text, err)
+	}
+}
+
+func TestCheckNamesWhatDiffers(t *testing.T) {
+	f := newFixture(t)
+	built := []Built{f.build()}
+	tests := []struct {
+		name   string
+		change func(*lock.Lock)
+		want   []string
+	}{
+		{"the toolchain", func(l *lock.Lock) { l.Toolchain = "go1.26.6" }, []string{"all images: input toolchain: committed go1.26.6, built go1.26.7", "inputs differ"}},
+		{"go.sum", func(l *lock.Lock) { l.Images[0].Source.GoSum = "sha256:0" }, []string{"hello: input go.sum: committed sha256:0"}},
+		{"flags", func(l *lock.Lock) { l.Images[0].Source.Flags = nil }, []string{"hello: input flags: committed none, built CGO_ENABLED=0 "}},
+		{"the module sum", func(l *lock.Lock) { l.Images[0].Source.Sum = "h1:0" }, []string{"hello: input module sum"}},
+		{"the binary", func(l *lock.Lock) { l.Images[0].Platforms[0].Files[0].SHA256 = "0" }, []string{"hello: output sha256 of usr/bin/hello for linux/amd64", "not reproducible on this machine"}},
+		{"the diffID", func(l *lock.Lock) { l.Images[0].Platforms[0].Layers[0].DiffID = "0" }, []string{"hello: output diffID of layer 0 for linux/amd64"}},
+		{"the layer", func(l *lock.Lock) { l.Images[0].Platforms[0].Layers[0].Digest = "0" }, []string{"hello: output digest of layer 0 for linux/amd64"}},
+		{"the manifest", func(l *lock.Lock) { l.Images[0].Platforms[0].Manifest = "0" }, []string{"hello: output manifest for linux/amd64"}},
+		{"the index", func(l *lock.Lock) { l.Images[0].Index = "0" }, []string{"hello: output index: committed 0"}},
+		{"a missing image", func(l *lock.Lock) { l.Images = nil }, []string{"hello: input recipe: committed none, built present"}},
+		{"an image of another platform", func(l *lock.Lock) { l.Images[0].Platforms[0].Platform = "linux/arm64" }, []string{"manifest for linux/arm64: committed sha256:", "manifest for linux/amd64: committed none"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			fresh, err := Compute(built)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Through the file form, so that the change touches nothing shared.
+			text, err := fresh.Canonical()
+			if err != nil {
+				t.Fatal(err)
+			}
+			committed, err := lock.Parse("x", text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tt.change(committed)
+			err = Check(committed, fresh)
+			for _, want := range tt.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error %v\nwant one with %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestInputsComeBeforeOutputs(t *testing.T) {
+	f := newFixture(t)
+	old, err := Compute([]Built{f.build()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.recipe.Version = "v1.2.4"
+	fresh, err := Compute([]Built{f.build()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff := Differences(old, fresh)
+	outputs := false
+	for _, d := range diff {
+		if d.Input && outputs {
+			t.Errorf("%s comes after an output", d)
+		}
+		outputs = outputs || !d.Input
+	}
+	if !outputs || !diff[0].Input {
+		t.Errorf("differences %v", diff)
+	}
+}
