@@ -127,6 +127,7 @@ func (p Component) confine(u *units.Unit, exec string, c Cluster) ([]string, err
 		{"CapabilityBoundingSet", ""},
 		{"NoNewPrivileges", "yes"},
 		{"ProtectSystem", "strict"},
+		{"ProtectHome", "read-only"},
 		{"ProtectProc", "invisible"},
 		{"PrivateDevices", "yes"},
 		{"PrivateIPC", "yes"},
