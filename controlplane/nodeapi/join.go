@@ -18,7 +18,6 @@ import (
 	"github.com/google/uuid"
 
 	"slipway.build/slipway/agent/protocol"
-	"slipway.build/slipway/controlplane/fault"
 	"slipway.build/slipway/controlplane/identity"
 	"slipway.build/slipway/controlplane/pki"
 	"slipway.build/slipway/controlplane/store"
@@ -40,10 +39,6 @@ func (s *Server) join(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	certificate, err := s.admit(r.Context(), request, id, key)
-	// Of two that use a token at the same time one comes second: to it the token is used.
-	if fault.KindOf(err) == fault.Conflict {
-		certificate, err = s.admit(r.Context(), request, id, key)
-	}
 	if err != nil {
 		if p := problemOf(err); p.status == http.StatusForbidden {
 			s.noteRefusal(r, request.Node, p.body.Code)
@@ -84,7 +79,7 @@ func isP256(public any) bool {
 }
 
 // admit checks the token and returns the node's certificate, the one from before when the
-// token was used by the same key. Its error is a conflict when the token was used meanwhile.
+// token was used by the same key.
 func (s *Server) admit(ctx context.Context, request protocol.JoinRequest, id uuid.UUID, key *ecdsa.PublicKey) (string, error) {
 	node, err := s.Store.Node(ctx, request.Node)
 	if err != nil && !store.IsNotFound(err) {
@@ -94,7 +89,7 @@ func (s *Server) admit(ctx context.Context, request protocol.JoinRequest, id uui
 		return "", refuse(http.StatusForbidden, codeTokenInvalid, "there is no node %s with this token", request.Node)
 	}
 	if !node.TokenUsedAt.IsZero() {
-		return s.repeat(ctx, node, key)
+		return repeat(ctx, s.Store, node, key)
 	}
 	if s.Now().After(node.TokenExpiresAt) {
 		return "", refuse(http.StatusForbidden, codeTokenExpired, "the token of node %s expired at %s; the node has to be made anew", node.ID, node.TokenExpiresAt.UTC().Format(time.RFC3339))
@@ -109,6 +104,16 @@ func (s *Server) admit(ctx context.Context, request protocol.JoinRequest, id uui
 	}
 	fingerprint := sha256.Sum256(leaf.Raw)
 	err = s.Store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		// Of two that use a token at the same time one comes second: to it the token is used.
+		// What the first has written may not be committed yet, so only this transaction sees it.
+		now, err := tx.Node(ctx, node.ID)
+		if err != nil {
+			return err
+		}
+		if !now.TokenUsedAt.IsZero() {
+			certificate, err = repeat(ctx, tx, now, key)
+			return err
+		}
 		if err := tx.UseToken(ctx, node.ID, request.Token, leaf.SerialNumber.Text(16), hex.EncodeToString(fingerprint[:])); err != nil {
 			return err
 		}
@@ -132,9 +137,9 @@ func (s *Server) admit(ctx context.Context, request protocol.JoinRequest, id uui
 }
 
 // repeat answers a token that was used before.
-func (s *Server) repeat(ctx context.Context, node *store.Node, key *ecdsa.PublicKey) (string, error) {
+func repeat(ctx context.Context, facts Facts, node *store.Node, key *ecdsa.PublicKey) (string, error) {
 	used := refuse(http.StatusForbidden, codeTokenUsed, "the token of node %s was used at %s, with another key", node.ID, node.TokenUsedAt.UTC().Format(time.RFC3339))
-	certificate, err := s.Store.Fact(ctx, node.ClusterID, certificateFact(node.ID))
+	certificate, err := facts.Fact(ctx, node.ClusterID, certificateFact(node.ID))
 	if store.IsNotFound(err) {
 		return "", used
 	}
