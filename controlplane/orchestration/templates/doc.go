@@ -1,0 +1,2 @@
+// Package templates holds the cluster templates that slipwayd has built in.
+package templates
