@@ -98,18 +98,11 @@ type validator struct {
 	faults
 }
 
-// schema is what a template may say about a type. open means that any attribute is accepted.
-type schema struct {
-	cloud.Schema
-	group *schema // of the members, when the type is a group
-}
-
-func (v *validator) schema(typ string) (schema, bool) {
+func (v *validator) schema(typ string) (cloud.Schema, bool) {
 	if t, ok := v.bundle.Files[typ]; ok {
-		return schema{Schema: t.schema()}, true
+		return t.schema(), true
 	}
-	s, ok := v.schemas(typ)
-	return schema{Schema: s}, ok
+	return v.schemas(typ)
 }
 
 // schema describes the template as a type.
@@ -195,7 +188,7 @@ func (v *validator) resource(t *Template, r *Resource, conditions map[string]boo
 		}
 	}
 	if r.Type == ResourceGroup {
-		v.properties(t, r.Properties, groupSchema, what, r.Pos, conditions)
+		v.properties(t, r.Properties, groupSchema, what, r.Pos, Index{}, conditions)
 		if r.Def == nil {
 			v.add(r.Pos, "%s: property resource_def is required", what)
 			return
@@ -204,12 +197,19 @@ func (v *validator) resource(t *Template, r *Resource, conditions map[string]boo
 			v.add(r.Def.Pos, "%s: a group of groups is not supported; put the inner group into a template", what)
 			return
 		}
+		// What stands for a member's number is judged as the number 0.
+		index := Index{DefaultIndexVar, "0"}
+		if own, ok := r.Properties.Entry("index_var").literal(); ok {
+			if name, ok := own.(string); ok && name != "" {
+				index.Var = name
+			}
+		}
 		s, ok := v.schema(r.Def.Type)
 		if !ok {
 			v.add(r.Def.Pos, "%s: unknown type %q", what, r.Def.Type)
 			return
 		}
-		v.properties(t, r.Def.Properties, s.Schema, what+": resource_def", r.Def.Pos, conditions)
+		v.properties(t, r.Def.Properties, s, what+": resource_def", r.Def.Pos, index, conditions)
 		v.expr(t, r.Def.Metadata, conditions)
 		return
 	}
@@ -218,10 +218,10 @@ func (v *validator) resource(t *Template, r *Resource, conditions map[string]boo
 		v.add(r.Pos, "%s: unknown type %q", what, r.Type)
 		return
 	}
-	v.properties(t, r.Properties, s.Schema, what, r.Pos, conditions)
+	v.properties(t, r.Properties, s, what, r.Pos, Index{}, conditions)
 }
 
-func (v *validator) properties(t *Template, e *Expr, s cloud.Schema, what string, pos Pos, conditions map[string]bool) {
+func (v *validator) properties(t *Template, e *Expr, s cloud.Schema, what string, pos Pos, i Index, conditions map[string]bool) {
 	known := map[string]cloud.Property{}
 	var list []string
 	for _, p := range s.Properties {
@@ -241,7 +241,7 @@ func (v *validator) properties(t *Template, e *Expr, s cloud.Schema, what string
 			continue
 		}
 		v.expr(t, en.value, conditions)
-		if literal, ok := en.value.literal(); ok && literal != nil {
+		if literal, ok := en.value.literalAt(i); ok && literal != nil {
 			if _, err := Coerce(p, literal); err != nil {
 				v.add(en.pos, "%s: %v", what, err)
 			}

@@ -2,8 +2,8 @@
 // cluster templates need.
 //
 // Known sections: heat_template_version, description, parameters, conditions, resources,
-// outputs. Known functions: get_param, get_resource, get_attr, str_replace, list_join, if; in
-// conditions also equals, not, and, or. A resource's type is a type of the cloud, the name of
+// outputs. Known functions: get_param, get_resource, get_attr, str_replace, list_join,
+// list_concat, if; in conditions also equals, not, and, or. A resource's type is a type of the cloud, the name of
 // another template (its parameters are the properties, its outputs the attributes), or
 // OS::Heat::ResourceGroup. Whatever is not known is an error with file and line.
 //

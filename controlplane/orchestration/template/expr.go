@@ -148,8 +148,11 @@ func (e *Expr) call(s Scope, i Index) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.fn == "str_replace" {
+	switch e.fn {
+	case "str_replace":
 		return strReplace(args[0], args[1])
+	case "list_concat":
+		return listConcat(args)
 	}
 	return listJoin(args)
 }
@@ -236,6 +239,18 @@ func listJoin(args []any) (any, error) {
 		}
 	}
 	return strings.Join(parts, delimiter), nil
+}
+
+func listConcat(args []any) (any, error) {
+	out := []any{}
+	for _, a := range args {
+		l, ok := a.([]any)
+		if !ok && a != nil {
+			return nil, fmt.Errorf("%s was given where a list belongs", kindOf(a))
+		}
+		out = append(out, l...)
+	}
+	return out, nil
 }
 
 // printed is the text of a value inside a string: maps and lists as JSON, null as nothing.
@@ -394,12 +409,14 @@ func (e *Expr) Entry(key string) *Expr {
 }
 
 // literal reports the value of an expression without functions in it.
-func (e *Expr) literal() (any, bool) {
+func (e *Expr) literal() (any, bool) { return e.literalAt(Index{}) }
+
+func (e *Expr) literalAt(i Index) (any, bool) {
 	constant := true
 	e.walk(func(x *Expr) { constant = constant && x.kind != callExpr })
 	if !constant {
 		return nil, false
 	}
-	v, err := e.Eval(nil, Index{})
+	v, err := e.Eval(nil, i)
 	return v, err == nil
 }

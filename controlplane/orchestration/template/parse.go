@@ -25,7 +25,7 @@ var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$`)
 
 // otherFunctions are functions of Heat that we do not have: used, they are an error rather
 // than a map with one entry.
-var otherFunctions = regexp.MustCompile(`^(get_.*|Fn::.*|Ref|resource_facade|digest|repeat|yaql|map_merge|map_replace|str_replace_strict|str_replace_vstrict|str_split|contains|filter|make_url|list_concat|list_concat_unique)$`)
+var otherFunctions = regexp.MustCompile(`^(get_.*|Fn::.*|Ref|resource_facade|digest|repeat|yaql|map_merge|map_replace|str_replace_strict|str_replace_vstrict|str_split|contains|filter|make_url|list_concat_unique)$`)
 
 // Parse reads one template. name is what it is called in messages and as a type. The error
 // joins *Error values. Whether types and references exist is Bundle.Validate's matter.

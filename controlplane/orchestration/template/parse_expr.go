@@ -111,6 +111,10 @@ func (p *parser) function(e *Expr, o pair, depth int) bool {
 		if args == nil {
 			e.list = []*Expr{{pos: e.pos, scalar: ""}}
 		}
+	case "list_concat":
+		for _, a := range p.args(o, 1, -1) {
+			e.list = append(e.list, p.expr(a, depth+1))
+		}
 	case "if":
 		args := p.args(o, 3, 3)
 		if args == nil {

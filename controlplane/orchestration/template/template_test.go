@@ -76,6 +76,7 @@ func TestFunctionsEvaluateAsInHeat(t *testing.T) {
 		{"the index is not replaced in values", `{get_param: raw}`, "%index%"},
 		{"str_replace, longest name first and in one pass", `{str_replace: {template: "$a $ab $m", params: {$a: $ab, $ab: {get_param: n}, $m: {get_param: m}}}}`, `$ab 3 {"k":["deep"]}`},
 		{"list_join of several lists", `{list_join: ["-", [a, 1, true], {get_param: l}]}`, "a-1-true-x-y-z"},
+		{"list_concat leaves out null", `{list_concat: [[1], {get_attr: [absent, ids]}, {get_param: l}]}`, []any{1.0, "x", "y", "z"}},
 		{"if with a named condition", `{if: [many, "yes", "no"]}`, "yes"},
 		{"if with a condition in place", `{if: [{and: [many, {not: {equals: [{get_param: s}, "text"]}}]}, 1, 2]}`, 2.0},
 		{"or stops at the first", `{if: [{or: [true, no-such]}, 1, 2]}`, 1.0},
