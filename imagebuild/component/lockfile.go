@@ -68,7 +68,7 @@ func Check(committed, built *lock.Lock) error {
 	if len(diff) == 0 {
 		return nil
 	}
-	problems := []error{fmt.Errorf("the images built here are not those of the committed lock (%d differences):", len(diff))}
+	problems := []error{fmt.Errorf("the images built here are not those of the committed lock: %d differences", len(diff))}
 	inputs := false
 	for _, d := range diff {
 		inputs = inputs || d.Input

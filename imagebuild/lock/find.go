@@ -1,5 +1,7 @@
 package lock
 
+import "slices"
+
 // ByName returns the image of that name.
 func (l *Lock) ByName(name string) (*Image, bool) {
 	for i := range l.Images {
@@ -8,6 +10,18 @@ func (l *Lock) ByName(name string) (*Image, bool) {
 		}
 	}
 	return nil, false
+}
+
+// Only returns a lock with the images of those names and nothing else, to compare or publish
+// a part. Names that are not there are ignored.
+func (l *Lock) Only(names ...string) *Lock {
+	part := &Lock{Schema: l.Schema, Toolchain: l.Toolchain}
+	for _, img := range l.Images {
+		if slices.Contains(names, img.Name) {
+			part.Images = append(part.Images, img)
+		}
+	}
+	return part
 }
 
 // ByManifest returns the image and the platform whose manifest has that digest. An

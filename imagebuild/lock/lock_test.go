@@ -150,6 +150,13 @@ func TestFind(t *testing.T) {
 	}
 }
 
+func TestOnly(t *testing.T) {
+	part := sample().Only("fcos", "nothing")
+	if len(part.Images) != 1 || part.Images[0].Name != "fcos" || part.Validate() != nil {
+		t.Errorf("%+v", part)
+	}
+}
+
 func TestAnUnresolvedImageIsNeverFoundByDigestOrPlatform(t *testing.T) {
 	l := sample()
 	l.Images[0].Unresolved = "withdrawn" // not valid with platforms, and yet must not run
