@@ -32,8 +32,12 @@ func committed(t *testing.T) []string {
 // long lists the Go files that may exceed the bound, each with its reason.
 var long = map[string]string{}
 
-// maxLines is the bound of a Go file: past it, it is two files.
-const maxLines = 500
+// The bounds of Go files, in lines: past them, a file is two. Tests are tables and stories and
+// may be longer.
+const (
+	maxLines     = 500
+	maxTestLines = 800
+)
 
 func TestNoGoFileIsTooLong(t *testing.T) {
 	for _, f := range committed(t) {
@@ -44,8 +48,12 @@ func TestNoGoFileIsTooLong(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := bytes.Count(b, []byte("\n")); n > maxLines {
-			t.Errorf("%s has %d lines, more than %d: split it, or name it in long with the reason", f, n, maxLines)
+		bound := maxLines
+		if strings.HasSuffix(f, "_test.go") {
+			bound = maxTestLines
+		}
+		if n := bytes.Count(b, []byte("\n")); n > bound {
+			t.Errorf("%s has %d lines, more than %d: split it, or name it in long with the reason", f, n, bound)
 		}
 	}
 }
@@ -54,7 +62,7 @@ func TestNoGoFileIsTooLong(t *testing.T) {
 // mirrors. Everybody else's build would fail on them, or worse, use them.
 var local = []*regexp.Regexp{
 	regexp.MustCompile(`/(work|workspace)/(main|shared|\.library)\b`),
-	regexp.MustCompile(`["'\s(=]/(tmp|root|home/[a-z]+)/[A-Za-z0-9._-]+`),
+	regexp.MustCompile(`["'\s(=]/(tmp|root|home/\w+)/[A-Za-z0-9._-]+`),
 	regexp.MustCompile(`GOPROXY\s*[:?]?=\s*"?https?://`),
 	regexp.MustCompile(`(?i)\b(HTTPS?|ALL)_PROXY\s*=\s*"?https?://`),
 }
@@ -73,7 +81,8 @@ func TestNothingOfOneMachineIsCommitted(t *testing.T) {
 		}
 		for n, line := range strings.Split(string(b), "\n") {
 			for _, re := range local {
-				if m := re.FindString(line); m != "" {
+				// /home/core is on every node: Fedora CoreOS's user.
+				if m := re.FindString(strings.ReplaceAll(line, "/home/core/", "")); m != "" {
 					t.Errorf("%s:%d: %q is of one machine only", f, n+1, strings.TrimSpace(m))
 				}
 			}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -124,7 +123,7 @@ func (a *app) imagesVerify() *cobra.Command {
 				return err
 			}
 			if err != nil {
-				return errors.Join(errors.New("the registry does not hold what the lock names:"), err)
+				return fmt.Errorf("the registry does not hold what the lock names: %w", err)
 			}
 			if err := a.printImages(l); err != nil {
 				return err

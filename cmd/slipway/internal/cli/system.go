@@ -23,6 +23,9 @@ const (
 	registryListen = "172.29.0.1:5000"
 )
 
+// nodeImage is the name of the node OS image; the built-in templates of slipwayd name it too.
+const nodeImage = "slipway-node"
+
 // daemon describes the slipwayd of the state directory.
 func (a *app) daemon(tree worktree.Tree) (*daemon.Daemon, error) {
 	client, err := a.client()
@@ -38,6 +41,7 @@ func (a *app) daemon(tree worktree.Tree) (*daemon.Daemon, error) {
 		Binary: tree.Bin("slipwayd"),
 		State:  state,
 		Args:   []string{"--listen", listen, "--node-listen", nodeListen, "--registry-listen", registryListen},
+		Inputs: []string{images.Paths{State: state}.Lock()},
 		Log:    filepath.Join(state, "slipwayd.log"),
 		Unit:   "slipwayd.service",
 		Ready:  client.Ping,
@@ -71,7 +75,7 @@ func (a *app) system(source string, report progress.Reporter) (*system.System, e
 	cloud := localcloud.New(d.State)
 	return &system.System{
 		Tree: tree, Paths: paths, Client: client, Daemon: d, Cloud: cloud, Report: report,
-		OS: nodeos.New(paths, tree.Bin("slipway-agent"), tree.Bin("slipway-import")),
+		OS: &nodeos.Builder{Paths: paths, Agent: tree.Bin("slipway-agent"), ImportTool: tree.Bin("slipway-import"), Name: nodeImage, Registry: cloud},
 	}, nil
 }
 

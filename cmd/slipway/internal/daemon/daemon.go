@@ -27,6 +27,7 @@ type Daemon struct {
 	Binary string   // path of slipwayd
 	State  string   // its state directory; it tells one daemon from another
 	Args   []string // further arguments after `serve --state State`
+	Inputs []string // files that it reads when it starts: a later change asks for a new one
 	Log    string   // file that its output is appended to
 	Unit   string   // name of the transient unit where PID 1 is systemd: "slipwayd.service"
 	// Ready reports whether slipwayd answers; Start waits for it.
@@ -36,7 +37,7 @@ type Daemon struct {
 // Status says whether slipwayd runs.
 type Status struct {
 	PID     int  // 0 when it does not run
-	Current bool // it runs the present binary with the present arguments
+	Current bool // it runs the present binary with the present arguments and inputs
 }
 
 func (d *Daemon) program() string { return filepath.Base(d.Binary) }
@@ -50,11 +51,11 @@ func (d *Daemon) Status() (Status, error) {
 		return Status{}, err
 	}
 	p := found[0]
-	return Status{PID: p.pid, Current: len(found) == 1 && slices.Equal(p.args, d.args()) && p.runs(d.Binary)}, nil
+	return Status{PID: p.pid, Current: len(found) == 1 && slices.Equal(p.args, d.args()) && p.runs(d.Binary) && !p.olderThan(d.Inputs)}, nil
 }
 
-// Start starts slipwayd when it does not run, replaces it when it runs another binary or with
-// other arguments, and returns when it answers. It reports whether it started one.
+// Start starts slipwayd when it does not run, replaces it when it runs another binary with
+// other arguments or on older inputs, and returns when it answers. It reports whether it started one.
 func (d *Daemon) Start(ctx context.Context) (started bool, err error) {
 	status, err := d.Status()
 	if err != nil {

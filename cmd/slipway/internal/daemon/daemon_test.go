@@ -126,6 +126,29 @@ func TestADaemonWithOtherArgumentsIsReplaced(t *testing.T) {
 	}
 }
 
+func TestADaemonOnOlderInputsIsReplaced(t *testing.T) {
+	d := newDaemon(t, "obedient")
+	input := filepath.Join(d.State, "lock")
+	if err := os.WriteFile(input, []byte("one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.Inputs = []string{input}
+	if _, err := d.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := d.Status()
+	if !before.Current {
+		t.Fatal("a daemon that was just started is not current")
+	}
+	later := time.Now().Add(time.Minute)
+	if err := os.Chtimes(input, later, later); err != nil {
+		t.Fatal(err)
+	}
+	if s, _ := d.Status(); s.Current {
+		t.Error("a daemon on older inputs counts as current")
+	}
+}
+
 func TestADaemonThatEndsAtOnceIsReportedWithItsLog(t *testing.T) {
 	d := newDaemon(t, "ends-at-once")
 	_, err := d.Start(t.Context())

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -70,6 +71,56 @@ func (p process) runs(binary string) bool {
 	}
 	b, err := digest(binary)
 	return err == nil && a == b
+}
+
+// olderThan reports whether a file was changed after the process had started. The kernel
+// tells the start by the second, so a change in the very second of the start goes unseen.
+func (p process) olderThan(files []string) bool {
+	started, err := p.started()
+	if err != nil {
+		return false
+	}
+	for _, f := range files {
+		if st, err := os.Stat(f); err == nil && st.ModTime().After(started.Add(time.Second)) {
+			return true
+		}
+	}
+	return false
+}
+
+// ticks is the unit of times in /proc: USER_HZ, which is 100 on every platform of Go's.
+const ticks = 100
+
+// started returns when the process was started: proc_pid_stat(5), field 22, after the boot.
+func (p process) started() (time.Time, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+	if err != nil {
+		return time.Time{}, err
+	}
+	// The name, field 2, is in parentheses and may hold anything.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	const after = 22 - 3 // fields 1 and 2 are before the parenthesis
+	if len(fields) <= after {
+		return time.Time{}, fmt.Errorf("process %d: its stat has %d fields", p.pid, len(fields))
+	}
+	since, err := strconv.ParseInt(string(fields[after]), 10, 64)
+	if err != nil {
+		return time.Time{}, err
+	}
+	system, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, l := range bytes.Split(system, []byte("\n")) {
+		if text, ok := bytes.CutPrefix(l, []byte("btime ")); ok {
+			boot, err := strconv.ParseInt(string(text), 10, 64)
+			if err != nil {
+				return time.Time{}, err
+			}
+			return time.Unix(boot, 0).Add(time.Duration(since) * time.Second / ticks), nil
+		}
+	}
+	return time.Time{}, errors.New("/proc/stat does not say when this machine was booted")
 }
 
 func digest(name string) ([sha256.Size]byte, error) {

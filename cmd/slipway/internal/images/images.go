@@ -3,6 +3,7 @@
 package images
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -124,12 +125,21 @@ func Publish(p Paths, built []component.Built, l *lock.Lock) (digest, keyID stri
 	}
 	// A node that sees a new lock with the old signature refuses it, so the order does not
 	// matter for safety; a run that is killed between the two is repaired by the next.
-	if err := renameio.WriteFile(p.Signature(), signature, 0o644); err != nil {
+	if err := writeChanged(p.Signature(), signature); err != nil {
 		return "", "", fmt.Errorf("write the lock's signature: %w", err)
 	}
-	if err := renameio.WriteFile(p.Lock(), text, 0o644); err != nil {
+	if err := writeChanged(p.Lock(), text); err != nil {
 		return "", "", fmt.Errorf("write the signed lock: %w", err)
 	}
 	digest, err = l.Digest()
 	return digest, key.ID(), err
+}
+
+// writeChanged replaces a file in one step, unless it holds contents already: a slipwayd that
+// has read it is told apart from one that has not by the time of the last change.
+func writeChanged(name string, contents []byte) error {
+	if old, err := os.ReadFile(name); err == nil && bytes.Equal(old, contents) {
+		return nil
+	}
+	return renameio.WriteFile(name, contents, 0o644)
 }

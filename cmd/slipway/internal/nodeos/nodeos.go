@@ -4,27 +4,35 @@ package nodeos
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 
 	"slipway.build/slipway/cmd/slipway/internal/images"
 	"slipway.build/slipway/imagebuild/basetree"
 	"slipway.build/slipway/imagebuild/component"
+	"slipway.build/slipway/imagebuild/osimage"
 )
+
+// Registry takes the finished image in, so that servers can name it.
+type Registry interface {
+	Register(ctx context.Context, name, init string, layers ...string) error
+}
 
 // Builder makes the node OS of one state directory.
 type Builder struct {
-	paths             images.Paths
-	agent, importTool string
-}
+	Paths      images.Paths
+	Agent      string // program slipway-agent
+	ImportTool string // program slipway-import
+	Name       string // of the finished image
+	Registry   Registry
 
-// New returns a builder that bakes the programs agent and importTool in.
-func New(paths images.Paths, agent, importTool string) *Builder {
-	return &Builder{paths, agent, importTool}
+	base string // directory of the base tree, once it is there
 }
 
 // Base makes the base tree, or finds it in the cache.
 func (b *Builder) Base(ctx context.Context, say func(format string, a ...any)) (string, error) {
-	return basetree.Build(ctx, basetree.Options{
+	tree, err := basetree.Build(ctx, basetree.Options{
 		Cache: component.CacheDir(),
 		Progress: func(p basetree.Progress) {
 			if p.Item != "" {
@@ -34,9 +42,40 @@ func (b *Builder) Base(ctx context.Context, say func(format string, a ...any)) (
 			}
 		},
 	})
+	b.base = tree
+	return tree, err
 }
 
-// Layer makes the OS layer.
-func (b *Builder) Layer(context.Context, func(format string, a ...any)) (string, error) {
-	return "", errors.New("not yet")
+// Layer makes the OS layer of the agent, the lock and the key that are there now, and
+// registers it together with the base tree, which must be there.
+func (b *Builder) Layer(ctx context.Context, _ func(format string, a ...any)) (string, error) {
+	if b.base == "" {
+		return "", fmt.Errorf("the OS layer goes on a base tree, and there is none yet")
+	}
+	contents := osimage.Contents{Agent: b.Agent, ImportTool: b.ImportTool}
+	for path, to := range map[string]*[]byte{
+		b.Paths.PublicKey(): &contents.TrustKeys, b.Paths.Lock(): &contents.Lock, b.Paths.Signature(): &contents.LockSignature,
+	} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		*to = text
+	}
+	layer, err := osimage.New(contents)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(b.Paths.State, "os")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	path, err := layer.ExtractTo(dir)
+	if err != nil {
+		return "", err
+	}
+	if err := b.Registry.Register(ctx, b.Name, basetree.Init, path, b.base); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("image %s, layer %.19s…", b.Name, layer.DiffID()), nil
 }
