@@ -66,8 +66,8 @@ func dropNamespace(name string) error {
 		}
 		for _, l := range links {
 			if l.Attrs().Name == externalLink || portLink.MatchString(l.Attrs().Name) {
-				if err := s.LinkDel(l); err != nil {
-					return fmt.Errorf("remove link %s: %w", l.Attrs().Name, err)
+				if err := s.delete(l); err != nil {
+					return err
 				}
 			}
 		}
@@ -163,7 +163,7 @@ func (s space) settlePorts(t topology) error {
 		}
 		mode, known := hairpin[name]
 		if !known {
-			err = s.LinkDel(l)
+			err = s.delete(l)
 		} else if l.Attrs().MasterIndex != 0 {
 			err = s.LinkSetHairpin(l, mode)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 	"slipway.build/slipway/controlplane/cloud/local/network/namespace"
 	"slipway.build/slipway/controlplane/fault"
 )
@@ -59,8 +60,13 @@ func (s space) remove(name string) error {
 	if err != nil || link == nil {
 		return err
 	}
-	if err := s.LinkDel(link); err != nil {
-		return fmt.Errorf("remove link %s: %w", name, err)
+	return s.delete(link)
+}
+
+// delete removes a link; one that goes at the same time with its other end is no error.
+func (s space) delete(link netlink.Link) error {
+	if err := s.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("remove link %s: %w", link.Attrs().Name, err)
 	}
 	return nil
 }

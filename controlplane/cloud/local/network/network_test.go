@@ -353,7 +353,7 @@ func TestNobodySendsFromAnAddressThatIsNotHis(t *testing.T) {
 	} {
 		send(d.source, d.text)
 	}
-	mac := strings.TrimSpace(run(t, sender.netns, "cat", "/sys/class/net/host0/address"))
+	mac := sender.port.attr("mac_address")
 	run(t, sender.netns, "ip", "link", "set", "host0", "address", "fa:16:3e:00:00:01")
 	send(sender.ip, "foreign link address")
 	run(t, sender.netns, "ip", "link", "set", "host0", "address", mac)

@@ -101,8 +101,8 @@ func attached(network, guest space, v portRecord) (netlink.Link, error) {
 		return end, nil
 	}
 	if port != nil {
-		if err := network.LinkDel(port); err != nil {
-			return nil, fmt.Errorf("remove link %s: %w", v.link(), err)
+		if err := network.delete(port); err != nil {
+			return nil, err
 		}
 	}
 	// It may have gone with its other end.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/netip"
+	"reflect"
 	"slices"
 
 	"slipway.build/slipway/controlplane/cloud"
@@ -135,6 +136,9 @@ func (n *Network) EnsurePort(ctx context.Context, req cloud.Request, spec PortSp
 			if v.FixedIP, err = allocateFixed(tx, subnet); err != nil {
 				return err
 			}
+		}
+		if reflect.DeepEqual(old, v) {
+			return nil
 		}
 		return tx.Put(kindPort, v.ID, v)
 	})
