@@ -10,6 +10,11 @@ import "strconv"
 // would stall a part of the requests of every API server until keepalives give up (half a
 // minute). So a fault stays on its node: there the API server is not ready, the load balancer
 // leaves it out, and the others notice nothing.
+//
+// Ready leaves one thing out: that the bootstrap roles are written. The server waits a second
+// before it begins with them and then writes some 130 objects, which is work on the cluster's
+// data and not a state of the process. Kubelets need none of it (node authorizer) and start in
+// that time. The load balancer asks for the whole of /readyz.
 func kubeAPIServer(c Cluster, n Node) Component {
 	const name = "kube-apiserver"
 	ca := file(name, "kubernetes-ca.crt")
@@ -31,7 +36,8 @@ func kubeAPIServer(c Cluster, n Node) Component {
 			"--encryption-provider-config=" + credential(name, SecretEncryptionConfig),
 			"--client-ca-file=" + ca,
 			"--authentication-config=" + file(name, "authentication.yaml"),
-			"--authorization-mode=Node,RBAC",
+			"--authorization-mode=Node,RBAC,ABAC",
+			"--authorization-policy-file=" + file(name, "health-policy.jsonl"),
 			"--enable-admission-plugins=NodeRestriction",
 			"--allow-privileged=true",
 			"--service-cluster-ip-range=" + c.ServiceCIDR,
@@ -58,15 +64,19 @@ func kubeAPIServer(c Cluster, n Node) Component {
 			{"etcd-ca.crt", c.Authorities.Etcd},
 			{"front-proxy-ca.crt", c.Authorities.FrontProxy},
 			{"authentication.yaml", authentication},
+			{"health-policy.jsonl", healthPolicy},
 		},
 		Ports:    []Port{{c.APIPort, "node", "the Kubernetes API"}},
 		Families: []string{"AF_NETLINK"},
 		Limits:   Limits{MemoryMiB: n.memory(3072, 60), Tasks: 4096, CPUWeight: 300},
 	}
-	p.Ready = ready(loopbackURL("https", c.APIPort, "/readyz"), ca)
-	p.Live = alive(loopbackURL("https", c.APIPort, "/livez?exclude=etcd"), ca)
+	p.Ready = ready(loopbackURL("https", c.APIPort, "/readyz?"+bootstrapRoles), ca)
+	p.Live = alive(loopbackURL("https", c.APIPort, "/livez?exclude=etcd&"+bootstrapRoles), ca)
 	return p
 }
+
+// bootstrapRoles leaves the writing of Kubernetes' own roles out of a question for health.
+const bootstrapRoles = "exclude=poststarthook/rbac/bootstrap-roles"
 
 // authentication lets nobody in without a certificate or token but to the health endpoints,
 // which the load balancer and the unit's own probe ask.
@@ -78,4 +88,13 @@ anonymous:
     - path: /livez
     - path: /readyz
     - path: /healthz
+`
+
+// healthPolicy allows everybody the health endpoints, and nothing else. Without it the right
+// to ask stands in the roles that the server itself writes to etcd on its first start: until
+// then, and whenever somebody deletes that binding, the watchdog and every load balancer would
+// hear "forbidden" and take the API away.
+const healthPolicy = `{"apiVersion":"abac.authorization.kubernetes.io/v1beta1","kind":"Policy","spec":{"group":"system:unauthenticated","readonly":true,"nonResourcePath":"/livez"}}
+{"apiVersion":"abac.authorization.kubernetes.io/v1beta1","kind":"Policy","spec":{"group":"system:unauthenticated","readonly":true,"nonResourcePath":"/readyz"}}
+{"apiVersion":"abac.authorization.kubernetes.io/v1beta1","kind":"Policy","spec":{"group":"system:unauthenticated","readonly":true,"nonResourcePath":"/healthz"}}
 `
