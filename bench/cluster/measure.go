@@ -96,11 +96,12 @@ func (s slipway) measure(ctx context.Context, masters, nodes int) (run, error) {
 		return run{}, err
 	}
 	begun := time.Now()
-	if _, err := s.command(ctx, "slipway", request, "cluster", "create", "-f", "-", "--wait"); err != nil {
+	if _, err := s.command(ctx, "slipway", request, "cluster", "create", "-f", "-"); err != nil {
 		return run{}, err
 	}
 	var r run
-	out, err := s.command(ctx, "slipway", nil, "cluster", "phases", name, "-o", "json", "--since", begun.Format(time.RFC3339Nano))
+	// It takes the time when an event arrives, and asks for nothing in between.
+	out, err := s.command(ctx, "slipway", nil, "cluster", "phases", name, "--follow", "-o", "json", "--since", begun.Format(time.RFC3339Nano))
 	if err != nil {
 		return r, err
 	}
@@ -108,7 +109,8 @@ func (s slipway) measure(ctx context.Context, masters, nodes int) (run, error) {
 		return r, err
 	}
 	if n := len(r.phases); n == 0 || r.phases[n-1].Name != "complete" {
-		return r, fmt.Errorf("the events do not show when the cluster was complete: %s", out)
+		reason, _ := s.command(ctx, "slipway", nil, "cluster", "show", name)
+		return r, fmt.Errorf("the cluster did not become complete: %s", reason)
 	}
 	r.seconds = r.phases[len(r.phases)-1].Reached
 	if err := s.ready(ctx, masters+nodes); err != nil {

@@ -10,80 +10,6 @@ import (
 	"time"
 )
 
-// Resource is one resource of a stack as Heat's API shows it.
-type Resource struct {
-	Name         string   `json:"resource_name"`
-	Physical     string   `json:"physical_resource_id"`
-	Type         string   `json:"resource_type"`
-	Status       string   `json:"resource_status"`
-	StatusReason string   `json:"resource_status_reason"`
-	RequiredBy   []string `json:"required_by"`
-	// Parent is the resource in the parent stack that this resource's stack stands for; empty
-	// in the outermost stack.
-	Parent    string    `json:"parent_resource"`
-	StackName string    `json:"stack_name"`
-	Updated   time.Time `json:"updated_time"`
-	Links     []Link    `json:"links"`
-}
-
-// Link is one link of an object.
-type Link struct {
-	Rel  string `json:"rel"`
-	Href string `json:"href"`
-}
-
-// StackID returns the id of the stack that the resource is in, from its links: Heat shows it
-// nowhere else. It is empty when no link tells.
-func (r Resource) StackID() string {
-	for _, l := range r.Links {
-		if l.Rel == "stack" {
-			return lastSegment(l.Href)
-		}
-	}
-	return ""
-}
-
-// NestedID returns the id of the stack that the resource stands for, or nothing.
-func (r Resource) NestedID() string {
-	for _, l := range r.Links {
-		if l.Rel == "nested" {
-			return lastSegment(l.Href)
-		}
-	}
-	return ""
-}
-
-// Event is one transition of a resource or stack; Actor, who caused it, is Slipway's addition
-// to Heat's form.
-type Event struct {
-	ID           string    `json:"id"`
-	Time         time.Time `json:"event_time"`
-	Resource     string    `json:"resource_name"`
-	Physical     string    `json:"physical_resource_id"`
-	Status       string    `json:"resource_status"`
-	StatusReason string    `json:"resource_status_reason"`
-	Type         string    `json:"resource_type"` // Slipway's addition too
-	Actor        string    `json:"actor"`
-	Links        []Link    `json:"links"`
-}
-
-// StackName returns the name of the stack that the event happened in, from its links.
-func (e Event) StackName() string {
-	for _, l := range e.Links {
-		if l.Rel != "stack" {
-			continue
-		}
-		parts := strings.Split(strings.TrimSuffix(l.Href, "/"), "/")
-		if len(parts) >= 2 {
-			name, err := url.PathUnescape(parts[len(parts)-2])
-			if err == nil {
-				return name
-			}
-		}
-	}
-	return ""
-}
-
 // StackRef names one stack in Heat's API.
 type StackRef struct {
 	Project string
@@ -110,26 +36,106 @@ func (c *Client) Stack(ctx context.Context, project, id string) (StackRef, error
 	return StackRef{Project: project, Name: out.Stack.Name, ID: out.Stack.ID}, nil
 }
 
-// Resources lists the resources of the stack and of the stacks nested in it, down to depth.
-func (c *Client) Resources(ctx context.Context, s StackRef, depth int) ([]Resource, error) {
-	var out struct {
-		Resources []Resource `json:"resources"`
-	}
-	path := fmt.Sprintf("%s/resources?nested_depth=%d", s.path(), depth)
-	if err := c.do(ctx, http.MethodGet, path, nil, &out); err != nil {
-		return nil, fmt.Errorf("resources of stack %s: %w", s.Name, err)
-	}
-	return out.Resources, nil
+// Graph is all resources of a stack and of the stacks nested in it, and what needs what.
+type Graph struct {
+	Nodes []Resource `json:"nodes"`
+	Edges []Edge     `json:"edges"`
+
+	Raw json.RawMessage `json:"-"`
 }
 
+// Edge says that the resource To needs the resource From; both are ids.
+type Edge struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// Resource is one resource of a graph.
+type Resource struct {
+	ID           string `json:"id"`
+	Name         string `json:"name"`
+	Type         string `json:"type"`
+	Status       string `json:"status"` // such as CREATE_COMPLETE
+	StatusReason string `json:"status_reason"`
+	Physical     string `json:"physical_resource_id"`
+	StackID      string `json:"stack_id"`
+	StackName    string `json:"stack_name"`
+	// Parent is the id of the resource that the resource's stack stands for; empty in the
+	// outermost stack.
+	Parent string `json:"parent"`
+	Nested string `json:"nested_stack_id"` // the stack that the resource stands for
+	// Report is what the node last said, with the resource that registers it.
+	Report *Report `json:"report"`
+}
+
+// Report is what a node last said about itself.
+type Report struct {
+	Phase    string    `json:"phase"` // see agent/protocol
+	Progress *Progress `json:"progress"`
+	Reason   string    `json:"reason"`
+}
+
+// Progress is how far a node is within its phase.
+type Progress struct {
+	BytesDone   int64  `json:"bytesDone"`
+	BytesTotal  int64  `json:"bytesTotal"`
+	UnitsActive int    `json:"unitsActive"`
+	UnitsTotal  int    `json:"unitsTotal"`
+	Waiting     string `json:"waiting"`
+}
+
+// Graph returns the graph of the stack and of all stacks nested in it.
+func (c *Client) Graph(ctx context.Context, s StackRef) (*Graph, error) {
+	var raw json.RawMessage
+	if err := c.do(ctx, http.MethodGet, s.path()+"/graph", nil, &raw); err != nil {
+		return nil, fmt.Errorf("graph of stack %s: %w", s.Name, err)
+	}
+	g := &Graph{Raw: raw}
+	if err := json.Unmarshal(raw, g); err != nil {
+		return nil, fmt.Errorf("graph of stack %s: %w", s.Name, err)
+	}
+	return g, nil
+}
+
+// Event is one transition of a resource or stack. Type and Actor, who caused it, are Slipway's
+// addition to Heat's form.
+type Event struct {
+	ID           string    `json:"id"`
+	Time         time.Time `json:"event_time"`
+	Resource     string    `json:"resource_name"`
+	Type         string    `json:"resource_type"`
+	Physical     string    `json:"physical_resource_id"`
+	Status       string    `json:"resource_status"`
+	StatusReason string    `json:"resource_status_reason"`
+	Actor        string    `json:"actor"`
+	Links        []Link    `json:"links"`
+}
+
+// Link is one link of an object.
+type Link struct {
+	Rel  string `json:"rel"`
+	Href string `json:"href"`
+}
+
+// eventPage is how many events are asked for at once, and depth how deep the stacks of a
+// cluster are nested at most: groups of nodes, and the stack of each node.
+const (
+	eventPage = 1000
+	depth     = 3
+)
+
 // Events lists the events of the stack and of the stacks nested in it, oldest first, after
-// the event with the id marker (from the first when it is empty).
-func (c *Client) Events(ctx context.Context, s StackRef, depth int, marker string) ([]Event, error) {
+// the event with the id marker (from the first when it is empty). When there is none yet it
+// waits for one, at most as long as wait, which may not exceed 20 seconds.
+func (c *Client) Events(ctx context.Context, s StackRef, marker string, wait time.Duration) ([]Event, error) {
 	var all []Event
 	for {
-		q := url.Values{"nested_depth": {fmt.Sprint(depth)}, "sort_dir": {"asc"}, "limit": {"1000"}}
+		q := url.Values{"nested_depth": {fmt.Sprint(depth)}, "sort_dir": {"asc"}, "limit": {fmt.Sprint(eventPage)}}
 		if marker != "" {
 			q.Set("marker", marker)
+		}
+		if wait > 0 && len(all) == 0 {
+			q.Set("wait", wait.String())
 		}
 		var out struct {
 			Events []Event `json:"events"`
@@ -138,24 +144,27 @@ func (c *Client) Events(ctx context.Context, s StackRef, depth int, marker strin
 			return nil, fmt.Errorf("events of stack %s: %w", s.Name, err)
 		}
 		all = append(all, out.Events...)
-		if len(out.Events) < 1000 {
+		if len(out.Events) < eventPage {
 			return all, nil
 		}
 		marker = out.Events[len(out.Events)-1].ID
 	}
 }
 
-func lastSegment(href string) string {
-	href = strings.TrimSuffix(href, "/")
-	return href[strings.LastIndexByte(href, '/')+1:]
-}
-
-// RawList returns the decoded collection at path below the stack, for callers that show
-// everything the server said.
-func (c *Client) RawList(ctx context.Context, s StackRef, list string, depth int) (json.RawMessage, error) {
-	var out map[string]json.RawMessage
-	if err := c.do(ctx, http.MethodGet, fmt.Sprintf("%s/%s?nested_depth=%d", s.path(), list, depth), nil, &out); err != nil {
-		return nil, err
+// StackName returns the name of the stack that the event happened in, from its links: Heat
+// shows it nowhere else. It is empty when no link tells.
+func (e Event) StackName() string {
+	for _, l := range e.Links {
+		if l.Rel != "stack" {
+			continue
+		}
+		parts := strings.Split(strings.TrimSuffix(l.Href, "/"), "/")
+		if len(parts) < 2 {
+			return ""
+		}
+		if name, err := url.PathUnescape(parts[len(parts)-2]); err == nil {
+			return name
+		}
 	}
-	return out[list], nil
+	return ""
 }

@@ -66,8 +66,8 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 	case "GET /heat/v1/local/stacks/" + stackID:
 		io.WriteString(w, `{"stack":{"id":"`+stackID+`","stack_name":"k8s-x7"}}`)
-	case "GET " + stack + "/resources":
-		http.ServeFile(w, r, filepath.Join("testdata", "resources.json"))
+	case "GET " + stack + "/graph":
+		http.ServeFile(w, r, filepath.Join("testdata", "graph.json"))
 	case "GET " + stack + "/events":
 		if r.URL.Query().Get("marker") != "" {
 			io.WriteString(w, `{"events":[]}`)
@@ -166,7 +166,7 @@ func TestWaitingShowsTheGraphAndEndsWithTheCluster(t *testing.T) {
 	if code != ExitOK || !strings.Contains(stdout, "k8s") || !strings.Contains(stdout, "https://172.29.0.9:6443") {
 		t.Fatalf("exit %d, %q, %q", code, stdout, stderr)
 	}
-	for _, want := range []string{"cluster k8s: running, 5 of 8", "master 0: running", "worker 0: done", "cluster k8s: done"} {
+	for _, want := range []string{"cluster k8s: running, 7 of 11", "master 0: running, 50.0 MiB of 100.0 MiB: pulling", "worker 0: done", "cluster k8s: done"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("progress does not say %q:\n%s", want, stderr)
 		}
@@ -231,6 +231,7 @@ func TestOutputIsGolden(t *testing.T) {
 		"graph":  {"cluster", "graph", "k8s"},
 		"dot":    {"cluster", "graph", "k8s", "--dot"},
 		"events": {"cluster", "events", "k8s"},
+		"phases": {"cluster", "phases", "k8s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newAPI(t, "CREATE_COMPLETE")

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"slipway.build/slipway/cmd/slipway/internal/apiclient"
-	"slipway.build/slipway/cmd/slipway/internal/watch"
 )
 
 func (a *app) clusterEvents() *cobra.Command {
@@ -28,13 +27,13 @@ func (a *app) clusterEvents() *cobra.Command {
 				return err
 			}
 			if follow {
-				return a.followEvents(cmd.Context(), client, cluster)
+				return follows(cmd.Context(), client, cluster, a.printEvent)
 			}
 			stack, err := stackOf(cmd.Context(), client, cluster)
 			if err != nil {
 				return err
 			}
-			events, err := client.Events(cmd.Context(), stack, watch.Depth, "")
+			events, err := client.Events(cmd.Context(), stack, "", 0)
 			if err != nil {
 				return err
 			}
@@ -66,10 +65,12 @@ func stackOf(ctx context.Context, client *apiclient.Client, cluster *apiclient.C
 	return client.Stack(ctx, cluster.ProjectID, cluster.StackID)
 }
 
-// followEvents prints events as they come, until the cluster's operation has ended.
-func (a *app) followEvents(ctx context.Context, client *apiclient.Client, cluster *apiclient.Cluster) error {
-	tick := time.NewTicker(250 * time.Millisecond)
-	defer tick.Stop()
+// patience is how long one call waits for the next event.
+const patience = 10 * time.Second
+
+// follows hands events on as they come, until the cluster's operation has ended or the cluster
+// is gone.
+func follows(ctx context.Context, client *apiclient.Client, cluster *apiclient.Cluster, each func(apiclient.Event) error) error {
 	var stack apiclient.StackRef
 	var marker string
 	for {
@@ -86,29 +87,44 @@ func (a *app) followEvents(ctx context.Context, client *apiclient.Client, cluste
 				return err
 			}
 		}
-		if stack.ID != "" {
-			events, err := client.Events(ctx, stack, watch.Depth, marker)
-			if apiclient.IsNotFound(err) {
+		if stack.ID == "" {
+			if !now.InProgress() {
 				return nil
 			}
-			if err != nil {
+			if err := pause(ctx, 50*time.Millisecond); err != nil { // the conductor is about to take it
 				return err
 			}
-			for _, e := range events {
-				marker = e.ID
-				if err := a.printEvent(e); err != nil {
-					return err
-				}
-			}
+			continue
 		}
+		wait := patience
 		if !now.InProgress() {
+			wait = 0
+		}
+		events, err := client.Events(ctx, stack, marker, wait)
+		if apiclient.IsNotFound(err) {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
+		if err != nil {
+			return err
 		}
+		for _, e := range events {
+			marker = e.ID
+			if err := each(e); err != nil {
+				return err
+			}
+		}
+		if !now.InProgress() && len(events) == 0 {
+			return nil
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
 	}
 }
 

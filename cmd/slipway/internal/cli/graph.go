@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"slipway.build/slipway/cmd/slipway/internal/apiclient"
-	"slipway.build/slipway/cmd/slipway/internal/watch"
 )
 
 func (a *app) clusterGraph() *cobra.Command {
@@ -30,20 +29,21 @@ func (a *app) clusterGraph() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			resources, err := client.Resources(cmd.Context(), stack, watch.Depth)
+			graph, err := client.Graph(cmd.Context(), stack)
 			if err != nil {
 				return err
 			}
 			switch {
 			case a.json():
-				return a.printJSON(resources)
+				return a.printJSON(graph.Raw)
 			case dot:
-				_, err := fmt.Fprint(a.Out, dotGraph(cluster.Name, resources))
+				_, err := fmt.Fprint(a.Out, dotGraph(cluster.Name, graph))
 				return err
 			}
+			names, after := namesOf(graph), needsOf(graph)
 			var rows [][]string
-			for _, one := range sortedByStack(resources) {
-				rows = append(rows, []string{place(one), one.Type, title(one.Status), strings.Join(waitsFor(one, resources), " ")})
+			for _, r := range byStack(graph) {
+				rows = append(rows, []string{names[r.ID], r.Type, title(r.Status), strings.Join(after[r.ID], " ")})
 			}
 			table(a.Out, []string{"RESOURCE", "TYPE", "STATUS", "AFTER"}, rows)
 			return nil
@@ -53,82 +53,76 @@ func (a *app) clusterGraph() *cobra.Command {
 	return cmd
 }
 
-// stackKey tells the stacks apart that resources are in.
-func stackKey(r apiclient.Resource) string {
-	if id := r.StackID(); id != "" {
-		return id
+// namesOf names each resource by the resources that its stacks stand for, such as
+// "kube_masters/0/kube-master".
+func namesOf(g *apiclient.Graph) map[string]string {
+	byID := map[string]apiclient.Resource{}
+	for _, r := range g.Nodes {
+		byID[r.ID] = r
 	}
-	return r.StackName
+	names := map[string]string{}
+	for _, r := range g.Nodes {
+		name := r.Name
+		for up, ok := byID[r.Parent]; ok; up, ok = byID[up.Parent] {
+			name = up.Name + "/" + name
+		}
+		names[r.ID] = name
+	}
+	return names
 }
 
-// place is the resource's name with the name of the resource that its stack stands for.
-func place(r apiclient.Resource) string {
-	if r.Parent == "" {
-		return r.Name
+// needsOf lists for each resource the names of those in the same stack that it needs.
+func needsOf(g *apiclient.Graph) map[string][]string {
+	name := map[string]string{}
+	for _, r := range g.Nodes {
+		name[r.ID] = r.Name
 	}
-	return r.Parent + "/" + r.Name
+	needs := map[string][]string{}
+	for _, e := range g.Edges {
+		needs[e.To] = append(needs[e.To], name[e.From])
+	}
+	for _, list := range needs {
+		sort.Strings(list)
+	}
+	return needs
 }
 
-func sortedByStack(all []apiclient.Resource) []apiclient.Resource {
-	out := append([]apiclient.Resource(nil), all...)
+// byStack sorts the resources by their full names, the outermost stack's first.
+func byStack(g *apiclient.Graph) []apiclient.Resource {
+	names := namesOf(g)
+	out := append([]apiclient.Resource(nil), g.Nodes...)
 	sort.SliceStable(out, func(i, j int) bool {
 		a, b := out[i], out[j]
 		if (a.Parent == "") != (b.Parent == "") {
 			return a.Parent == ""
 		}
-		if stackKey(a) != stackKey(b) {
-			return stackKey(a) < stackKey(b)
-		}
-		return a.Name < b.Name
+		return names[a.ID] < names[b.ID]
 	})
 	return out
 }
 
-// waitsFor lists the resources of the same stack that r needs, from their required_by.
-func waitsFor(r apiclient.Resource, all []apiclient.Resource) []string {
-	var names []string
-	for _, other := range all {
-		if stackKey(other) != stackKey(r) {
-			continue
-		}
-		for _, by := range other.RequiredBy {
-			if by == r.Name {
-				names = append(names, other.Name)
-			}
-		}
-	}
-	sort.Strings(names)
-	return names
-}
-
-// dotGraph writes the graph in Graphviz's language: one cluster of nodes per stack.
-func dotGraph(name string, all []apiclient.Resource) string {
+// dotGraph writes the graph in Graphviz's language: a box of boxes for every stack.
+func dotGraph(name string, g *apiclient.Graph) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "digraph %q {\n  rankdir=LR;\n  node [shape=box, style=filled];\n", name)
-	sorted := sortedByStack(all)
-	id := func(r apiclient.Resource) string { return stackKey(r) + "/" + r.Name }
-	for i, r := range sorted {
-		if i == 0 || stackKey(sorted[i-1]) != stackKey(r) {
-			if i > 0 {
-				b.WriteString("  }\n")
-			}
-			label := r.Parent
-			if label == "" {
-				label = name
-			}
-			fmt.Fprintf(&b, "  subgraph %q {\n    label=%q;\n", "cluster_"+stackKey(r), label)
-		}
-		fmt.Fprintf(&b, "    %q [label=%q, fillcolor=%q];\n", id(r), r.Name+"\n"+r.Type, colour(r.Status))
+	inside := map[string][]apiclient.Resource{} // by the resource that the stack stands for
+	for _, r := range byStack(g) {
+		inside[r.Parent] = append(inside[r.Parent], r)
 	}
-	if len(sorted) > 0 {
-		b.WriteString("  }\n")
-	}
-	for _, r := range sorted {
-		by := append([]string(nil), r.RequiredBy...)
-		sort.Strings(by)
-		for _, other := range by {
-			fmt.Fprintf(&b, "  %q -> %q;\n", id(r), stackKey(r)+"/"+other)
+	var draw func(parent, indent string)
+	draw = func(parent, indent string) {
+		for _, r := range inside[parent] {
+			fmt.Fprintf(&b, "%s%q [label=%q, fillcolor=%q];\n", indent, r.ID, r.Name+"\n"+r.Type, colour(r.Status))
+			if len(inside[r.ID]) > 0 {
+				fmt.Fprintf(&b, "%ssubgraph %q {\n%s  label=%q;\n", indent, "cluster_"+r.ID, indent, r.Name)
+				draw(r.ID, indent+"  ")
+				fmt.Fprintf(&b, "%s}\n", indent)
+			}
 		}
+	}
+	draw("", "  ")
+	for _, e := range g.Edges {
+		fmt.Fprintf(&b, "  %q -> %q;\n", e.From, e.To)
 	}
 	b.WriteString("}\n")
 	return b.String()

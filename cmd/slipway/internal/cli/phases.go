@@ -8,14 +8,14 @@ import (
 
 	"slipway.build/slipway/cmd/slipway/internal/apiclient"
 	"slipway.build/slipway/cmd/slipway/internal/timeline"
-	"slipway.build/slipway/cmd/slipway/internal/watch"
 )
 
 func (a *app) clusterPhases() *cobra.Command {
 	var since string
+	var follow bool
 	cmd := &cobra.Command{
 		Use: "phases CLUSTER", Short: "Show when each phase of the creation was reached",
-		Long: "Show, from the events, after how many seconds the last node or resource had reached each\nphase of the creation. Time is counted from the first event, or from --since.",
+		Long: "Show, from the events, after how many seconds the last node or resource had reached each\nphase of the creation. Time is counted from the first event, or from --since. Events carry\nwhole seconds; with --follow the time is taken when an event arrives, which is finer.",
 		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeClusters,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var begun time.Time
@@ -33,13 +33,28 @@ func (a *app) clusterPhases() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			var events []apiclient.Event
+			if follow {
+				err = follows(cmd.Context(), client, cluster, func(e apiclient.Event) error {
+					e.Time = a.Now()
+					events = append(events, e)
+					return nil
+				})
+				if err != nil {
+					return err
+				}
+				if cluster, err = client.Cluster(cmd.Context(), cluster.UUID); err != nil {
+					return err
+				}
+			}
 			stack, err := stackOf(cmd.Context(), client, cluster)
 			if err != nil {
 				return err
 			}
-			events, err := client.Events(cmd.Context(), stack, watch.Depth, "")
-			if err != nil {
-				return err
+			if !follow {
+				if events, err = client.Events(cmd.Context(), stack, "", 0); err != nil {
+					return err
+				}
 			}
 			phases := phasesOf(events, begun, stack)
 			if a.json() {
@@ -53,6 +68,7 @@ func (a *app) clusterPhases() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&follow, "follow", false, "wait until the creation has ended, and take the time as events arrive")
 	cmd.Flags().StringVar(&since, "since", "", "when the creation began (RFC 3339)")
 	return cmd
 }

@@ -24,22 +24,22 @@ type node struct {
 	index      string
 	server     apiclient.Resource
 	deployment apiclient.Resource
+	report     *apiclient.Report
 	failed     *apiclient.Resource
 }
 
-// nodesOf finds the nodes among the resources of a cluster's stacks: masters first, each kind
-// by its index.
-func nodesOf(all []apiclient.Resource) []node {
+// nodesOf finds the nodes in the graph of a cluster: masters first, each kind by its index.
+func nodesOf(g *apiclient.Graph) []node {
+	names := map[string]string{} // of resources, by id
+	for _, r := range g.Nodes {
+		names[r.ID] = r.Name
+	}
 	found := map[string]*node{}
-	for i, r := range all {
-		id := r.StackID()
-		if id == "" {
-			id = r.StackName
-		}
-		n := found[id]
+	for i, r := range g.Nodes {
+		n := found[r.StackID]
 		if n == nil {
-			n = &node{stack: id, index: r.Parent}
-			found[id] = n
+			n = &node{stack: r.StackID, index: names[r.Parent]}
+			found[r.StackID] = n
 		}
 		switch r.Name {
 		case masterServer:
@@ -49,8 +49,11 @@ func nodesOf(all []apiclient.Resource) []node {
 		case masterDeployment, workerDeployment:
 			n.deployment = r
 		}
+		if r.Report != nil {
+			n.report = r.Report
+		}
 		if strings.HasSuffix(r.Status, "_FAILED") && n.failed == nil {
-			n.failed = &all[i]
+			n.failed = &g.Nodes[i]
 		}
 	}
 	var nodes []node
@@ -61,46 +64,61 @@ func nodesOf(all []apiclient.Resource) []node {
 	}
 	sort.Slice(nodes, func(i, j int) bool {
 		a, b := nodes[i], nodes[j]
-		if a.role != b.role {
+		switch {
+		case a.role != b.role:
 			return a.role == "master"
+		case len(a.index) != len(b.index):
+			return len(a.index) < len(b.index) // 9 before 10
+		default:
+			return a.index < b.index
 		}
-		if len(a.index) != len(b.index) {
-			return len(a.index) < len(b.index)
-		}
-		return a.index < b.index
 	})
 	return nodes
 }
 
 // update says what the node does.
 func (n node) update() progress.Update {
-	u := progress.Update{Task: "node/" + n.stack, Label: fmt.Sprintf("%s %s", n.role, n.index), State: progress.Running}
+	u := progress.Update{Task: "node/" + n.stack, Label: strings.TrimSpace(n.role + " " + n.index), State: progress.Running}
 	switch {
 	case n.failed != nil:
 		u.State, u.Detail = progress.Failed, n.failed.Name+": "+n.failed.StatusReason
-	case n.deployment.Status == "CREATE_COMPLETE" || n.deployment.Status == "UPDATE_COMPLETE":
+	case complete(n.deployment):
 		u.State, u.Detail = progress.Done, "healthy"
-	case strings.HasSuffix(n.deployment.Status, "_IN_PROGRESS") && n.deployment.StatusReason != "" && n.deployment.StatusReason != "state changed":
-		u.Detail = n.deployment.StatusReason
-		if done, total, ok := pulled(u.Detail); ok {
-			u.Done, u.Total, u.Unit = done, total, progress.Bytes
-		}
-	case strings.HasSuffix(n.server.Status, "_COMPLETE") && n.server.Status != "INIT_COMPLETE":
+	case n.report != nil:
+		n.reported(&u)
+	case complete(n.server):
 		u.Detail = "booted, waiting for its agent"
 	case strings.HasSuffix(n.server.Status, "_IN_PROGRESS"):
-		u.Detail = "boots"
+		u.Detail = "is made and boots"
 	default:
 		u.Detail = "waiting for network and ports"
 	}
 	return u
 }
 
-// pulled reads "pulling <done> of <total> bytes" out of a reason.
-func pulled(reason string) (done, total int64, ok bool) {
-	_, after, found := strings.Cut(reason, "pulling ")
-	if !found {
-		return 0, 0, false
+// reported puts a node's own words into the update.
+func (n node) reported(u *progress.Update) {
+	u.Detail = n.report.Phase
+	if u.Detail == "joined" && !strings.HasSuffix(n.deployment.Status, "_IN_PROGRESS") {
+		u.Detail = "joined, waiting for its plan"
 	}
-	n, err := fmt.Sscanf(after, "%d of %d bytes", &done, &total)
-	return done, total, err == nil && n == 2
+	if n.report.Reason != "" {
+		u.Detail += ": " + n.report.Reason
+	}
+	p := n.report.Progress
+	if p == nil {
+		return
+	}
+	if n.report.Phase == "pulling" {
+		u.Done, u.Total, u.Unit = p.BytesDone, p.BytesTotal, progress.Bytes
+	} else if p.UnitsTotal > 0 {
+		u.Detail = fmt.Sprintf("%d of %d units ready", p.UnitsActive, p.UnitsTotal)
+	}
+	if p.Waiting != "" {
+		u.Detail += ", waiting for " + p.Waiting
+	}
+}
+
+func complete(r apiclient.Resource) bool {
+	return r.Status == "CREATE_COMPLETE" || r.Status == "UPDATE_COMPLETE"
 }

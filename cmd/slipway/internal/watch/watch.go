@@ -16,18 +16,14 @@ import (
 type API interface {
 	Cluster(ctx context.Context, nameOrID string) (*apiclient.Cluster, error)
 	Stack(ctx context.Context, project, id string) (apiclient.StackRef, error)
-	Resources(ctx context.Context, s apiclient.StackRef, depth int) ([]apiclient.Resource, error)
+	Graph(ctx context.Context, s apiclient.StackRef) (*apiclient.Graph, error)
 }
-
-// Depth is how deep stacks are nested in the template of a cluster: the groups of nodes and
-// the stack of each node.
-const Depth = 3
 
 // Watcher follows clusters.
 type Watcher struct {
 	API    API
 	Report progress.Reporter
-	// Interval is the time between two looks; 250 ms when zero.
+	// Interval is the time between two looks; 300 ms when zero.
 	Interval time.Duration
 	// Patience is how long slipwayd may be away before following fails; one minute when zero.
 	// It is not counted while the context lives on: a restart of slipwayd is no failure.
@@ -43,7 +39,7 @@ var ErrGone = errors.New("the cluster is gone")
 func (w *Watcher) Until(ctx context.Context, uuid string) (*apiclient.Cluster, error) {
 	interval, patience := w.Interval, w.Patience
 	if interval == 0 {
-		interval = 250 * time.Millisecond
+		interval = 300 * time.Millisecond
 	}
 	if patience == 0 {
 		patience = time.Minute
@@ -121,11 +117,11 @@ func (w *Watcher) look(ctx context.Context, uuid string, stack *apiclient.StackR
 			return w.withoutStack(cluster, err)
 		}
 	}
-	resources, err := w.API.Resources(ctx, *stack, Depth)
+	graph, err := w.API.Graph(ctx, *stack)
 	if err != nil {
 		return w.withoutStack(cluster, err)
 	}
-	w.resources(cluster, resources)
+	w.graph(cluster, graph)
 	return cluster, nil
 }
 
@@ -147,16 +143,16 @@ func (w *Watcher) end(c *apiclient.Cluster) {
 	w.Report.Report(u)
 }
 
-// resources reports the graph as a whole and every node.
-func (w *Watcher) resources(c *apiclient.Cluster, all []apiclient.Resource) {
+// graph reports the graph as a whole and every node.
+func (w *Watcher) graph(c *apiclient.Cluster, g *apiclient.Graph) {
 	deleting := strings.HasPrefix(c.Status, "DELETE")
 	var done int64
 	var busy []string
-	for _, r := range all {
+	for _, r := range g.Nodes {
 		switch {
-		case strings.HasSuffix(r.Status, "_COMPLETE") && r.Status != "INIT_COMPLETE" && strings.HasPrefix(r.Status, "DELETE") == deleting:
+		case deleting && r.Status == "DELETE_COMPLETE", !deleting && complete(r):
 			done++
-		case strings.HasSuffix(r.Status, "_IN_PROGRESS") && r.NestedID() == "" && r.Parent == "":
+		case strings.HasSuffix(r.Status, "_IN_PROGRESS") && r.Parent == "":
 			busy = append(busy, r.Name)
 		}
 	}
@@ -165,11 +161,11 @@ func (w *Watcher) resources(c *apiclient.Cluster, all []apiclient.Resource) {
 		busy = append(busy[:4], fmt.Sprintf("and %d more", len(busy)-4))
 	}
 	w.Report.Report(progress.Update{Task: "cluster/" + c.UUID, Label: "cluster " + c.Name, State: progress.Running,
-		Done: done, Total: int64(len(all)), Detail: strings.Join(busy, ", ")})
+		Done: done, Total: int64(len(g.Nodes)), Detail: strings.Join(busy, ", ")})
 	if deleting {
 		return
 	}
-	for _, n := range nodesOf(all) {
+	for _, n := range nodesOf(g) {
 		w.Report.Report(n.update())
 	}
 }
