@@ -1,0 +1,65 @@
+package osimage
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"slipway.build/slipway/imagebuild/lock"
+	"slipway.build/slipway/imagebuild/sign"
+)
+
+const fixtureLock = `schema: slipway.build/images/v1
+toolchain: go1.26.7
+images:
+  - name: pause
+    version: v1.0.0
+    repository: slipway/pause
+    source:
+      reference: example
+    unresolved: only a name in a test
+`
+
+// contents returns contents whose lock is signed by a key of the test's.
+func contents(t testing.TB) Contents {
+	t.Helper()
+	dir := t.TempDir()
+	c := Contents{Agent: filepath.Join(dir, "agent"), ImportTool: filepath.Join(dir, "import")}
+	for path, text := range map[string]string{c.Agent: "the agent", c.ImportTool: "the import tool"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil { // the layer decides the mode
+			t.Fatal(err)
+		}
+	}
+	signed(t, &c, filepath.Join(dir, "keys"))
+	return c
+}
+
+func signed(t testing.TB, c *Contents, keys string) {
+	t.Helper()
+	key, err := sign.LocalKey(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.TrustKeys, err = key.PublicPEM(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := lock.Parse("images.yaml", []byte(fixtureLock))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Lock, err = l.YAML(""); err != nil {
+		t.Fatal(err)
+	}
+	if c.LockSignature, err = key.Sign(c.Lock); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func layer(t testing.TB, c Contents) *Layer {
+	t.Helper()
+	l, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
