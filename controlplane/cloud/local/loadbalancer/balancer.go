@@ -113,8 +113,12 @@ func (b *Balancers) Tend(ctx context.Context, period time.Duration) {
 			b.Log.Error("list load balancers", "error", err)
 		}
 		for _, v := range all {
+			s, err := loadSetup(b.Store, v.ID)
+			if err != nil || !v.Started || len(s.Pools) == 0 {
+				continue
+			}
 			running, err := b.Launcher.Running(ctx, b.name(v.ID))
-			if err == nil && !running && v.Started {
+			if err == nil && !running {
 				b.Log.Warn("load balancer died, starting it again", "balancer", v.Name, "id", v.ID)
 				err = b.converge(ctx, v.ID)
 			}

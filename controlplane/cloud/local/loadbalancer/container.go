@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"slipway.build/slipway/controlplane/cloud/local/launch"
 	"slipway.build/slipway/controlplane/cloud/local/launch/cgroup"
@@ -85,12 +86,17 @@ func (b *Balancers) start(ctx context.Context, id string) error {
 			b.NSpawn, "--quiet", "--keep-unit", "--register=no", "--settings=no", "--console=pipe",
 			"--machine=" + b.name(id), "--directory=" + filepath.Join(dir, "root"), "--read-only",
 			"--network-namespace-path=" + namespace.Path(b.name(id)),
-			"--bind-ro=/usr", "--bind-ro=" + filepath.Join(dir, "conf") + ":" + confDir, "--bind=" + filepath.Join(dir, "state") + ":" + stateDir,
+			"--bind-ro=/usr", "--bind-ro=" + escape(filepath.Join(dir, "conf")) + ":" + confDir, "--bind=" + escape(filepath.Join(dir, "state")) + ":" + stateDir,
 			"--resolv-conf=off", "--timezone=off", "--link-journal=no",
 			"--as-pid2", "--user=haproxy", "--drop-capability=all", "--no-new-privileges=yes",
 			b.HAProxy, "-W", "-S", stateDir + "/" + masterSocket, "-f", confDir + "/haproxy.cfg",
 		},
 	})
+}
+
+// escape keeps a colon in a path from ending it, in systemd-nspawn's --bind.
+func escape(path string) string {
+	return strings.NewReplacer(`\`, `\\`, ":", `\:`).Replace(path)
 }
 
 // demolish removes the container with its namespace and files. What is gone is no error.

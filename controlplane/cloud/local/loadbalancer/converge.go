@@ -40,13 +40,17 @@ func (b *Balancers) converge(ctx context.Context, id string) error {
 	})
 }
 
-// build is one run of converge.
+// build is one run of converge. A balancer without a pool has nobody to hand connections to: it
+// needs no container, and refuses them.
 func (b *Balancers) build(ctx context.Context, s setup) error {
 	id := s.Balancer.ID
 	name, dir := b.name(id), b.dir(id)
 	port, err := b.port(ctx, s.Balancer, s.Listeners)
 	if err != nil {
 		return err
+	}
+	if len(s.Pools) == 0 {
+		return b.demolish(ctx, name, dir)
 	}
 	made, err := namespace.Ensure(name)
 	if err != nil {
@@ -153,6 +157,7 @@ func (b *Balancers) awaitRevision(ctx context.Context, name, dir, want string) e
 	return nil
 }
 
+// markStarted makes Tend watch over the balancer.
 func (b *Balancers) markStarted(ctx context.Context, v balancerRecord) error {
 	if v.Started {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -61,7 +62,41 @@ func (n *Network) EnsureExternal(ctx context.Context) error {
 	if err := set([]setting{{"net.ipv6.conf." + n.Bridge() + ".disable_ipv6", "1"}, {"net.ipv4.ip_forward", "1"}}); err != nil {
 		return err
 	}
+	n.warnOfFirewall(ctx)
 	return host.addresses(bridge, []netip.Prefix{netip.PrefixFrom(n.HostAddress(), n.External.Bits())})
+}
+
+// warnOfFirewall logs that a firewall of the host's drops what it does not know: our table cannot
+// overrule it, and clusters then do not reach the outside.
+func (n *Network) warnOfFirewall(ctx context.Context) {
+	out, err := exec.CommandContext(ctx, n.NFT, "list", "chains").Output()
+	if err != nil {
+		n.Log.Warn("list the host's firewall chains", "error", err)
+		return
+	}
+	for _, chain := range droppingChains(string(out)) {
+		n.Log.Warn("a firewall chain of this host drops forwarded packets by default: let it accept those of the bridge, or clusters will not reach the outside",
+			"chain", chain, "bridge", n.Bridge())
+	}
+}
+
+// droppingChains returns the chains on the forward hook whose policy is drop, from the output of
+// nft list chains.
+func droppingChains(list string) []string {
+	var out []string
+	table, chain := "", ""
+	for line := range strings.Lines(list) {
+		f := strings.Fields(line)
+		switch {
+		case len(f) > 2 && f[0] == "table":
+			table = f[1] + " " + f[2]
+		case len(f) > 1 && f[0] == "chain":
+			chain = f[1]
+		case strings.Contains(line, "hook forward") && strings.Contains(line, "policy drop"):
+			out = append(out, table+" "+chain)
+		}
+	}
+	return out
 }
 
 // checkOverlap refuses a range that another link of the host has a route into.

@@ -34,12 +34,12 @@ const (
 // site is a local network of the test's own with the servers and resources on it.
 type site struct {
 	*network.Network
-	t       *testing.T
+	t       testing.TB
 	types   map[string]cloud.Type
 	servers int
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("networks need root")
@@ -226,7 +226,7 @@ func (s *site) blocked(netns, source, ip string) {
 	}
 }
 
-func run(t *testing.T, netns string, args ...string) string {
+func run(t testing.TB, netns string, args ...string) string {
 	t.Helper()
 	var out []byte
 	err := in(netns, func() (err error) {

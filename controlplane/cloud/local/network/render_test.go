@@ -159,3 +159,23 @@ func TestNextFreeGoesRoundAndSkipsWhatIsUsed(t *testing.T) {
 		})
 	}
 }
+
+func TestChainsThatDropWhatIsForwardedAreFound(t *testing.T) {
+	list := `table ip filter {
+	chain INPUT {
+		type filter hook input priority filter; policy drop;
+	}
+	chain FORWARD {
+		type filter hook forward priority filter; policy drop;
+	}
+}
+table inet slip {
+	chain forward {
+		type filter hook forward priority filter; policy accept;
+	}
+}
+`
+	if d := cmp.Diff([]string{"ip filter FORWARD"}, droppingChains(list)); d != "" {
+		t.Error(d)
+	}
+}
