@@ -19,9 +19,13 @@ const Name = "slipway-generator"
 // wants is the directory of links to what multi-user.target starts.
 const wants = "multi-user.target.wants"
 
-// Generate links every unit of current/units into dir, and those that current/start names into
+// Generate shows every unit of current/units in dir, and links those that current/start names into
 // multi-user.target's wants. Without a current generation there is nothing to do. A start list
 // that names a unit that is not there is skipped: a generator must not keep a node from booting.
+//
+// Units are links, but for those whose RootDirectory= leads through the link to the current
+// generation: systemd (252) cannot make a root read-only that it reaches by a symbolic link, so
+// they are copies in which that one path is resolved.
 func Generate(current, dir string) error {
 	units := filepath.Join(current, "units")
 	entries, err := os.ReadDir(units)
@@ -37,8 +41,8 @@ func Generate(current, dir string) error {
 			continue
 		}
 		known[entry.Name()] = true
-		if err := os.Symlink(filepath.Join(units, entry.Name()), filepath.Join(dir, entry.Name())); err != nil {
-			return fmt.Errorf("link unit %s: %w", entry.Name(), err)
+		if err := show(current, entry.Name(), dir); err != nil {
+			return fmt.Errorf("show unit %s: %w", entry.Name(), err)
 		}
 	}
 	start, err := StartList(current)
@@ -52,11 +56,30 @@ func Generate(current, dir string) error {
 		if !known[name] {
 			continue
 		}
-		if err := os.Symlink(filepath.Join(units, name), filepath.Join(dir, wants, name)); err != nil {
+		if err := os.Symlink(filepath.Join(dir, name), filepath.Join(dir, wants, name)); err != nil {
 			return fmt.Errorf("link the units to start: %w", err)
 		}
 	}
 	return nil
+}
+
+// show links one unit into dir, or copies it with its root resolved.
+func show(current, name, dir string) error {
+	path := filepath.Join(current, "units", name)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	const option = "RootDirectory="
+	if !strings.Contains(string(text), "\n"+option+current+"/") {
+		return os.Symlink(path, filepath.Join(dir, name))
+	}
+	resolved, err := filepath.EvalSymlinks(current)
+	if err != nil {
+		return err
+	}
+	copied := strings.ReplaceAll(string(text), "\n"+option+current+"/", "\n"+option+resolved+"/")
+	return os.WriteFile(filepath.Join(dir, name), []byte(copied), 0o644)
 }
 
 // StartList returns the names in a generation's start list.

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
 
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/imagebuild/lock"
@@ -113,8 +114,12 @@ func unpackStream(blob io.Reader, want lock.Layer, media string, x *extractor, l
 	return nil
 }
 
-// diskError tells errors of our own disk from those of the stream.
+// diskError tells errors of our own disk from those of the stream; names that collide are the
+// archive's fault.
 func diskError(err error) bool {
+	if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.EISDIR) {
+		return false
+	}
 	var pathErr *os.PathError
 	var callErr *os.SyscallError
 	return errors.As(err, &pathErr) || errors.As(err, &callErr)

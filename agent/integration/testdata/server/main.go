@@ -1,0 +1,66 @@
+// Command server is an invented component: it serves /healthz after a while, keeps a state
+// directory when told to, and can be made to fail.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:0", "address")
+	delay := flag.Duration("delay", 0, "time until healthy")
+	state := flag.String("state", "", "file to make")
+	unix := flag.String("unix", "", "further address: a unix socket")
+	fail := flag.Bool("fail", false, "end with an error at once")
+	flag.Parse()
+	if *fail {
+		fmt.Fprintln(os.Stderr, "server: flag provided but not defined: --nonsense password=hunter2hunter2")
+		os.Exit(3)
+	}
+	if os.Getenv("NOTIFY_SOCKET") != "" || os.Getenv("WATCHDOG_USEC") != "" {
+		fmt.Fprintln(os.Stderr, "server: systemd's variables reached me")
+		os.Exit(4)
+	}
+	if *state != "" {
+		if err := os.MkdirAll(filepath.Dir(*state), 0o700); err != nil {
+			fmt.Fprintln(os.Stderr, "server:", err)
+			os.Exit(5)
+		}
+		if err := os.WriteFile(*state, []byte("state"), 0o600); err != nil {
+			fmt.Fprintln(os.Stderr, "server:", err)
+			os.Exit(5)
+		}
+	}
+	if *unix != "" {
+		_ = os.Remove(*unix)
+		if err := os.MkdirAll(filepath.Dir(*unix), 0o755); err != nil {
+			fmt.Fprintln(os.Stderr, "server:", err)
+			os.Exit(5)
+		}
+		listener, err := net.Listen("unix", *unix)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "server:", err)
+			os.Exit(5)
+		}
+		go func() { _ = http.Serve(listener, nil) }()
+	}
+	began := time.Now()
+	var hung atomic.Bool
+	http.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+		if hung.Load() || time.Since(began) < *delay {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	http.HandleFunc("/hang", func(http.ResponseWriter, *http.Request) { hung.Store(true) })
+	if err := http.ListenAndServe(*listen, nil); err != nil {
+		fmt.Fprintln(os.Stderr, "server:", err)
+		os.Exit(6)
+	}
+}

@@ -1,0 +1,235 @@
+package integration
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"slipway.build/slipway/agent/plan"
+	"slipway.build/slipway/agent/protocol"
+	"slipway.build/slipway/agent/testimage"
+	"slipway.build/slipway/agent/testplane"
+)
+
+const (
+	nodeID  = "5f0c54a4-4d0c-4a3e-9d39-0d8f2a51f2aa"
+	cluster = "0b9f1dbe-5f7e-4b3a-8a34-3cf6f6f3a001"
+)
+
+// world is a node, its control plane, its registry and the plans between them.
+type world struct {
+	t        *testing.T
+	ctx      context.Context
+	node     *node
+	plane    *testplane.Plane
+	registry *testimage.Registry
+	lockKey  *ecdsa.PrivateKey
+	images   map[string]*testimage.Image
+	tampered atomic.Value // a digest whose bytes the registry spoils
+	alpha    string       // the components' addresses
+	beta     string
+	number   uint64
+}
+
+// use has failures reported to a part of the test.
+func (w *world) use(t *testing.T) {
+	w.t, w.node.t = t, t
+	w.plane.Use(t)
+}
+
+func build(t *testing.T, pkg, out string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if raw, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", pkg, err, raw)
+	}
+	return out
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	baseTree(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	t.Cleanup(cancel)
+	w := &world{t: t, ctx: ctx, alpha: freeAddress(t), beta: freeAddress(t), images: map[string]*testimage.Image{}}
+	w.tampered.Store("")
+	bin := t.TempDir()
+	agent := build(t, "slipway.build/slipway/cmd/slipway-agent", filepath.Join(bin, "agent"))
+	server, err := os.ReadFile(build(t, "./testdata/server", filepath.Join(bin, "server")))
+	must(t, err)
+	other := append(append([]byte{}, server...), "another version"...)
+	for name, files := range map[string][]testimage.File{
+		"alpha":    {{Path: "usr/bin/alpha", Content: server}},
+		"beta":     {{Path: "usr/bin/beta", Content: server}, {Path: "usr/bin/tool", Content: []byte("tool")}},
+		"beta-two": {{Path: "usr/bin/beta", Content: other}},
+		"pause":    {{Path: "pause", Content: []byte("pause")}},
+	} {
+		w.images[name] = testimage.New(t, name, testimage.Zstd, files)
+	}
+	w.registry = testimage.NewRegistry(t, w.spoil, w.images["alpha"], w.images["beta"], w.images["beta-two"], w.images["pause"])
+	w.plane = testplane.New(t)
+	w.plane.Secrets["shared@1"] = "a secret value of the test"
+	lockKey, lockPEM := testimage.Key(t)
+	w.lockKey = lockKey
+	config := fmt.Sprintf("controlPlane: %s\nnode: %s\ntoken: %s\nca: |\n", w.plane.URL, nodeID, testplane.Token)
+	for line := range strings.Lines(w.plane.CA) {
+		config += "  " + line
+	}
+	w.node = newNode(t, agent, map[string]string{
+		"/usr/lib/systemd/system/slipway-agent.service": agentUnit,
+		plan.TrustDir + "/lock.pub":                     string(lockPEM),
+		plan.AgentConfig:                                config,
+	})
+	w.node.write(plan.ImportTool, "#!/bin/sh\nmkdir -p /var/lib/imported && echo \"$*\" >> /var/lib/imported/calls\n", 0o755)
+	return w
+}
+
+// spoil flips a bit in what the registry serves under the tampered digest.
+func (w *world) spoil(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if digest := w.tampered.Load().(string); digest == "" || !strings.Contains(r.URL.Path, digest) {
+			next.ServeHTTP(rw, r)
+			return
+		}
+		next.ServeHTTP(&flip{ResponseWriter: rw}, r)
+	})
+}
+
+type flip struct {
+	http.ResponseWriter
+	done bool
+}
+
+func (f *flip) Write(p []byte) (int, error) {
+	if !f.done && len(p) > 100 {
+		p = append([]byte{}, p...)
+		p[100] ^= 1
+		f.done = true
+	}
+	return f.ResponseWriter.Write(p)
+}
+
+const agentUnit = `[Unit]
+Description=Slipway agent under test
+StartLimitIntervalSec=0
+[Service]
+Type=notify
+ExecStart=/usr/bin/slipway-agent run
+Restart=always
+RestartSec=100ms
+`
+
+// service is the unit of a component.
+func service(after, extra string) string {
+	return fmt.Sprintf(`[Unit]
+Description=Invented component
+After=%s
+StartLimitIntervalSec=0
+[Service]
+Type=notify
+NotifyAccess=main
+KillMode=mixed
+Restart=always
+RestartSec=100ms
+RestartPreventExitStatus=78
+TimeoutStartSec=10s
+TimeoutStopSec=5s
+WatchdogSec=3s
+%s`, after, extra)
+}
+
+const alphaService = `User=slipt-alpha
+RootDirectory=/var/lib/slipway/current/roots/alpha
+MountAPIVFS=yes
+BindReadOnlyPaths=/usr/bin/slipway-agent:/slipway-agent
+BindReadOnlyPaths=/var/lib/slipway/current/exec/slipway-alpha.service.json:/exec.json
+BindReadOnlyPaths=/var/lib/slipway/pki/alpha
+BindReadOnlyPaths=/var/lib/slipway/current/files/alpha
+StateDirectory=alpha
+ProtectSystem=strict
+CapabilityBoundingSet=
+NoNewPrivileges=yes
+SystemCallFilter=@system-service
+MemoryMax=64M
+ExecStart=/slipway-agent exec /exec.json
+`
+
+const betaService = `ExecStart=/usr/bin/slipway-agent exec /var/lib/slipway/current/exec/slipway-beta.service.json
+`
+
+// next returns the plan of the next generation, which changes may alter, with a signed lock.
+func (w *world) next(changes ...func(*plan.Plan)) (p *plan.Plan, lock, signature []byte) {
+	w.t.Helper()
+	w.number++
+	image := func(name string) plan.Image {
+		img := w.images[name]
+		return plan.Image{Name: name, Repository: img.Locked.Repository, Digest: img.Platform().Manifest}
+	}
+	pause := image("pause")
+	pause.Import = "registry.example/pause@" + pause.Digest
+	p = &plan.Plan{
+		Schema:     plan.Schema,
+		Node:       plan.Node{ID: nodeID, Name: "node-0", Cluster: cluster, Role: "master", Address: "127.0.0.1"},
+		Generation: w.number, Deployment: fmt.Sprintf("deployment-%d", w.number),
+		Registries:   []string{w.registry.URL},
+		Images:       []plan.Image{image("alpha"), image("beta"), pause},
+		Certificates: []plan.Certificate{{Name: "alpha", Purpose: "serving", Owner: user}},
+		Secrets:      []plan.Secret{{Name: "shared", Version: "1", Owner: user}},
+		Files:        []plan.File{{Path: "alpha/config", Mode: "0444", Content: "config\n"}},
+		Units: []plan.Unit{
+			{Name: "slipway-beta.service", Text: service("slipway-alpha.service", betaService), Start: true, Exec: &plan.Exec{
+				Image: "beta", Binary: "usr/bin/beta", Args: []string{"--listen", w.beta, "--unix", "/run/containerd/containerd.sock"},
+				Tools: []string{"beta"}, Ready: &plan.Probe{URL: "unix:///run/containerd/containerd.sock"},
+			}},
+			{Name: "slipway-alpha.service", Text: service("network.target", alphaService), Start: true, Exec: &plan.Exec{
+				Image: "alpha", Binary: "usr/bin/alpha", Args: []string{"--listen", w.alpha, "--delay", "300ms", "--state", "/var/lib/alpha/member/here"},
+				Mounts: []string{"var/lib/alpha", "var/lib/slipway/pki/alpha", "var/lib/slipway/current/files/alpha"},
+				State:  &plan.State{Dir: "/var/lib/alpha", Sentinel: "member"},
+				Ready:  &plan.Probe{URL: "http://" + w.alpha + "/healthz"},
+				Live:   &plan.Probe{URL: "http://" + w.alpha + "/healthz", Interval: plan.Duration(200 * time.Millisecond), Failures: 2},
+			}},
+		},
+		Deadline: plan.Duration(45 * time.Second),
+	}
+	raw, signature, digest := testimage.Lock(w.t, w.lockKey, w.images["alpha"], w.images["beta"], w.images["beta-two"], w.images["pause"])
+	p.Lock = digest
+	for _, change := range changes {
+		change(p)
+	}
+	return p, raw, signature
+}
+
+// apply publishes the next plan and waits for its phase.
+func (w *world) apply(phase protocol.Phase, changes ...func(*plan.Plan)) protocol.Signal {
+	w.t.Helper()
+	p, lock, signature := w.next(changes...)
+	w.plane.Publish(w.ctx, p, lock, signature)
+	return w.plane.Await(w.ctx, p.Deployment, phase)
+}
+
+func unitOf(p *plan.Plan, name string) *plan.Unit {
+	for i := range p.Units {
+		if p.Units[i].Name == name {
+			return &p.Units[i]
+		}
+	}
+	return nil
+}
