@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"path/filepath"
+	"time"
 
 	"slipway.build/slipway/controlplane/cloud"
 	"slipway.build/slipway/controlplane/cloud/local/compute"
 	"slipway.build/slipway/controlplane/cloud/local/launch"
+	"slipway.build/slipway/controlplane/cloud/local/loadbalancer"
 	"slipway.build/slipway/controlplane/cloud/local/network"
 	"slipway.build/slipway/controlplane/cloud/local/record"
 	"slipway.build/slipway/imagebuild/ignition"
@@ -33,6 +36,7 @@ type Config struct {
 type Cloud struct {
 	Network *network.Network
 	Compute *compute.Compute
+	Balance *loadbalancer.Balancers
 	store   *record.Store
 	types   map[string]cloud.Type
 }
@@ -66,17 +70,14 @@ func New(cfg Config) (*Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, types := range []map[string]cloud.Type{net.Types(), c.Compute.Types()} {
-		c.Add(types)
+	c.Balance, err = loadbalancer.New(loadbalancer.Config{Store: store, Network: net, Launcher: launcher, Log: cfg.Log})
+	if err != nil {
+		return nil, err
+	}
+	for _, types := range []map[string]cloud.Type{net.Types(), c.Compute.Types(), c.Balance.Types()} {
+		maps.Copy(c.types, types)
 	}
 	return c, nil
-}
-
-// Add adds resource types, or replaces them. It is not to be called once the cloud is in use.
-func (c *Cloud) Add(types map[string]cloud.Type) {
-	for name, t := range types {
-		c.types[name] = t
-	}
 }
 
 // Type implements cloud.Driver.
@@ -95,17 +96,24 @@ func (c *Cloud) Flavor(ctx context.Context, nameOrID string) (cloud.Flavor, erro
 	return c.Compute.Flavor(ctx, nameOrID)
 }
 
-// Restore brings networks and servers back to what the records say: after a reboot of the
+// Restore brings networks, load balancers and servers back to what the records say: after a reboot of the
 // machine, or after somebody removed something by hand.
 func (c *Cloud) Restore(ctx context.Context) error {
 	if err := c.Network.Restore(ctx); err != nil {
 		return err
 	}
-	return c.Compute.Restore(ctx)
+	return errors.Join(c.Balance.Restore(ctx), c.Compute.Restore(ctx))
 }
+
+// tending is how often Tend looks.
+const tending = 5 * time.Second
+
+// Tend keeps running what a real cloud keeps running without being asked: it starts load balancers again whose
+// process has died. It returns when ctx ends.
+func (c *Cloud) Tend(ctx context.Context) { c.Balance.Tend(ctx, tending) }
 
 // Sweep removes everything of the local cloud from this machine, whatever the records say; only the images
 // stay. What it cannot remove it reports, and goes on.
 func (c *Cloud) Sweep(ctx context.Context) error {
-	return errors.Join(c.Compute.Sweep(ctx), c.Network.Sweep(ctx))
+	return errors.Join(c.Compute.Sweep(ctx), c.Balance.Sweep(ctx), c.Network.Sweep(ctx))
 }
