@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	"slipway.build/slipway/controlplane/cloud/local/launch"
 	"slipway.build/slipway/controlplane/cloud/local/launch/cgroup"
 	"slipway.build/slipway/controlplane/cloud/local/network/namespace"
@@ -110,7 +111,23 @@ func (b *Balancers) demolish(ctx context.Context, name, dir string) error {
 	if err := forgetMachine(name); err != nil {
 		return err
 	}
+	if err := forgetRoot(filepath.Join(dir, "root")); err != nil {
+		return err
+	}
 	return os.RemoveAll(dir)
+}
+
+// forgetRoot removes the lock that a killed systemd-nspawn keeps on its root directory.
+func forgetRoot(root string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(root, &st); err != nil {
+		return nil // it never ran
+	}
+	err := os.Remove(fmt.Sprintf("/run/systemd/nspawn/locks/inode-%d:%d", st.Dev, st.Ino))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // forgetMachine removes what systemd-nspawn leaves behind when it is killed.

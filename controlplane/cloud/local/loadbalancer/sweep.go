@@ -25,6 +25,11 @@ func (b *Balancers) Sweep(ctx context.Context) error {
 			errs = append(errs, b.demolish(ctx, name, b.dir("none")))
 		}
 	}
+	roots, err := filepath.Glob(filepath.Join(b.dir("*"), "root"))
+	errs = append(errs, err)
+	for _, root := range roots {
+		errs = append(errs, forgetRoot(root))
+	}
 	for _, kind := range []string{"balancer", kindBalancer, kindListener, kindPool, kindMonitor, kindMember} {
 		errs = append(errs, os.RemoveAll(filepath.Join(b.Store.Dir(), kind)))
 	}

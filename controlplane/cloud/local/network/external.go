@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -49,7 +48,8 @@ func (n *Network) EnsureExternal(ctx context.Context) error {
 	if err := needBridgeFilter(ctx); err != nil {
 		return err
 	}
-	if err := n.rememberForwarding(ctx); err != nil {
+	forwarded, err := n.rememberForwarding(ctx, host)
+	if err != nil {
 		return err
 	}
 	if err := n.nft(ctx, "", n.hostRuleset()); err != nil {
@@ -58,6 +58,11 @@ func (n *Network) EnsureExternal(ctx context.Context) error {
 	bridge, err := host.bridge(n.Bridge(), hardwareAddress(n.Bridge()))
 	if err != nil {
 		return err
+	}
+	if !forwarded {
+		if err := host.LinkSetAlias(bridge, wasOff); err != nil {
+			return fmt.Errorf("set alias of %s: %w", n.Bridge(), err)
+		}
 	}
 	if err := set([]setting{{"net.ipv6.conf." + n.Bridge() + ".disable_ipv6", "1"}, {"net.ipv4.ip_forward", "1"}}); err != nil {
 		return err
@@ -134,18 +139,42 @@ func needBridgeFilter(ctx context.Context) error {
 	return nil
 }
 
-func (n *Network) rememberForwarding(ctx context.Context) error {
-	return n.Store.Update(ctx, func(tx *record.Tx) error {
-		_, err := record.Get[externalRecord](tx, kindExternal, kindExternal)
+// wasOff is the alias of an external bridge that found forwarding turned off. It tells another
+// external network on this host, such as a test's, that forwarding is on only because of us.
+const wasOff = "ip_forward was 0"
+
+// rememberForwarding keeps, at the first call, whether forwarding was on before we came, and
+// returns it.
+func (n *Network) rememberForwarding(ctx context.Context, host space) (on bool, err error) {
+	err = n.Store.Update(ctx, func(tx *record.Tx) error {
+		state, err := record.Get[externalRecord](tx, kindExternal, kindExternal)
 		if err == nil || !isGone(err) {
+			on = state.Forwarded
 			return err
 		}
-		on, err := isOn("net.ipv4.ip_forward")
+		if on, err = isOn("net.ipv4.ip_forward"); err != nil {
+			return err
+		}
+		others, err := n.otherBridges(host)
 		if err != nil {
 			return err
 		}
+		for _, o := range others {
+			on = on && o.Attrs().Alias != wasOff
+		}
 		return tx.Put(kindExternal, kindExternal, externalRecord{Forwarded: on})
 	})
+	return on, err
+}
+
+var externalBridge = regexp.MustCompile(`^slip[a-z]*-ext$`)
+
+// otherBridges returns the bridges of other external networks of ours on this host.
+func (n *Network) otherBridges(host space) ([]netlink.Link, error) {
+	links, err := host.links()
+	return filter(links, func(l netlink.Link) bool {
+		return l.Attrs().Name != n.Bridge() && externalBridge.MatchString(l.Attrs().Name)
+	}), err
 }
 
 // hostRuleset returns the host's table: one transaction that replaces what was there.
@@ -191,28 +220,16 @@ func (n *Network) RemoveExternal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !state.Forwarded && !otherExternal() {
+	others, err := n.otherBridges(host)
+	if err != nil {
+		return err
+	}
+	if !state.Forwarded && len(others) == 0 {
 		if err := set([]setting{{"net.ipv4.ip_forward", "0"}}); err != nil {
 			return err
 		}
 	}
 	return n.Store.Update(ctx, func(tx *record.Tx) error { return tx.Delete(kindExternal, kindExternal) })
-}
-
-var externalBridge = regexp.MustCompile(`^slip[a-z]*-ext$`)
-
-// otherExternal reports whether an external network of ours is still on this host.
-func otherExternal() bool {
-	links, err := net.Interfaces()
-	if err != nil {
-		return true
-	}
-	for _, l := range links {
-		if externalBridge.MatchString(l.Name) {
-			return true
-		}
-	}
-	return false
 }
 
 // joinErrors keeps a clean-up going past its errors.

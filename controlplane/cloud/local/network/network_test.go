@@ -44,11 +44,7 @@ func newSite(t testing.TB) *site {
 	if os.Getuid() != 0 {
 		t.Skip("networks need root")
 	}
-	store, err := record.Open(filepath.Join(t.TempDir(), "cloud"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := network.New(network.Config{Store: store, Prefix: prefix, External: netip.MustParsePrefix(external), ControlGID: gid})
+	n, err := network.New(network.Config{Store: openStore(t), Prefix: prefix, External: netip.MustParsePrefix(external), ControlGID: gid})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +55,15 @@ func newSite(t testing.TB) *site {
 		t.Fatal(err)
 	}
 	return s
+}
+
+func openStore(t testing.TB) *record.Store {
+	t.Helper()
+	store, err := record.Open(filepath.Join(t.TempDir(), "cloud"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
 }
 
 func (s *site) clear() {
@@ -657,4 +662,39 @@ func TestManyPortsAtTheSameTimeHaveAddressesOfTheirOwn(t *testing.T) {
 	if len(seen) != 20 {
 		t.Errorf("%d addresses for 20 ports: %v", len(seen), seen)
 	}
+}
+
+func TestForwardingIsTurnedOffByTheLastWhoNeededIt(t *testing.T) {
+	s := newSite(t)
+	other, err := network.New(network.Config{Store: openStore(t), Prefix: "sliptm", External: netip.MustParsePrefix("172.31.252.0/24")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := other.Sweep(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := other.EnsureExternal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// Other tests and products on this host may need it, too: what they know about it is the same.
+	if a, b := alias(t, s.Bridge()), alias(t, other.Bridge()); a != b {
+		t.Errorf("the first remembers %q, the second %q", a, b)
+	}
+	if err := s.RemoveExternal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if on := run(t, "", "cat", "/proc/sys/net/ipv4/ip_forward"); strings.TrimSpace(on) != "1" {
+		t.Error("forwarding went with the first, though the second needs it")
+	}
+}
+
+func alias(t *testing.T, link string) string {
+	t.Helper()
+	data, err := os.ReadFile("/sys/class/net/" + link + "/ifalias")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }
