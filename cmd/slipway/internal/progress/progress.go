@@ -74,8 +74,11 @@ func New(w io.Writer, mode Mode) Reporter {
 func newAt(w io.Writer, mode Mode, now func() time.Time) Reporter {
 	if mode == Auto {
 		mode = Plain
-		if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
-			mode = Live
+		if f, ok := w.(*os.File); ok && os.Getenv("TERM") != "dumb" {
+			// A terminal without a size, as some programs make them, has no place for live lines.
+			if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+				mode = Live
+			}
 		}
 	}
 	switch mode {

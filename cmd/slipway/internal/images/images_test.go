@@ -1,0 +1,126 @@
+package images
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"slipway.build/slipway/cmd/slipway/internal/progress"
+	"slipway.build/slipway/imagebuild/component"
+	"slipway.build/slipway/imagebuild/lock"
+)
+
+// pause builds the smallest real image through the build cache.
+func pause(t *testing.T) []component.Built {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("compiles an image with the locked toolchain; not in short mode")
+	}
+	report := progress.New(io.Discard, progress.Plain)
+	built, err := Build(t.Context(), report, "../../../../imagebuild/component/sources", "pause")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return built
+}
+
+// published publishes the pause image with a lock of its own into a state directory.
+func published(t *testing.T) (Paths, *lock.Lock) {
+	t.Helper()
+	built := pause(t)
+	l, err := component.Compute(built)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Paths{State: t.TempDir()}
+	if _, _, err := Publish(p, built, l); err != nil {
+		t.Fatal(err)
+	}
+	return p, l
+}
+
+func TestWhatIsPublishedVerifies(t *testing.T) {
+	p, want := published(t)
+	got, err := Verify(p, p.PublicKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Images) != 1 || got.Images[0].Index != want.Images[0].Index {
+		t.Errorf("verified %+v", got.Images)
+	}
+	if st, err := os.Stat(filepath.Join(p.Keys(), "local.key")); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("the private key: %v, %v", st, err)
+	}
+}
+
+func TestPublishingAgainChangesNoFile(t *testing.T) {
+	p, l := published(t)
+	before, err := os.Stat(p.Lock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Publish(p, pause(t), l); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.Stat(p.Lock())
+	if err != nil || !os.SameFile(before, after) {
+		t.Errorf("the lock was written again: %v", err)
+	}
+}
+
+func TestAFlippedByteOfALayerIsNamed(t *testing.T) {
+	p, l := published(t)
+	layer := l.Images[0].Platforms[0].Layers[0].Digest
+	name := filepath.Join(p.Registry(), "blobs", "sha256", strings.TrimPrefix(layer, "sha256:"))
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)/2] ^= 1
+	// A file of its own: the blob may be a hard link into the build cache.
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, content, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Verify(p, p.PublicKey())
+	if err == nil || !strings.Contains(err.Error(), "image pause") || !strings.Contains(err.Error(), "expected "+layer+", found sha256:") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestALockSignedByAnotherKeyIsRefused(t *testing.T) {
+	p, _ := published(t)
+	other, _ := published(t)
+	if _, err := Verify(p, other.PublicKey()); err == nil {
+		t.Error("a lock was believed that no trusted key has signed")
+	}
+}
+
+func TestACommittedLockThatDiffersNamesTheDifference(t *testing.T) {
+	built := pause(t)
+	l, err := component.Compute(built)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "images.yaml")
+	if err := component.WriteLock(file, l); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Check(file, built); err != nil {
+		t.Fatalf("the same lock: %v", err)
+	}
+	l.Images[0].Version = "v9.9.9"
+	if err := component.WriteLock(file, l); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Check(file, built); err == nil || !strings.Contains(err.Error(), "pause: input version") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Check(filepath.Join(t.TempDir(), "none.yaml"), built); err == nil || !strings.Contains(err.Error(), "slipway images lock") {
+		t.Errorf("without a lock: %v", err)
+	}
+}
