@@ -192,10 +192,11 @@ func (r Reader) Operations(ctx context.Context, cluster string) ([]Operation, er
 }
 
 // NextDue returns when the next queued operation falls due or a lease runs out, and false when
-// nothing is unfinished: how long a conductor may sleep between wake-ups.
+// there is neither: how long a conductor may sleep between wake-ups. An operation that is due
+// and could not be claimed waits for another of its cluster, whose end wakes.
 func (r Reader) NextDue(ctx context.Context) (time.Time, bool, error) {
 	var os []Operation
-	err := r.db.NewSelect().Model(&os).Where("state IN (?, ?)", OperationQueued, OperationRunning).Scan(ctx)
+	err := r.db.NewSelect().Model(&os).Where("state = ? OR (state = ? AND not_before > ?)", OperationRunning, OperationQueued, time.Now().UTC()).Scan(ctx)
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("read the queue: %w", err)
 	}

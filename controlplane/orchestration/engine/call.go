@@ -89,14 +89,16 @@ func (c *call) object(ctx context.Context) (cloud.Object, error) {
 	if !ok {
 		return made, nil
 	}
-	// The id is durable before the wait, which may take minutes.
-	durable := make(chan struct{})
-	attributes, _ := clone(made.Attributes).(map[string]any)
-	c.send(message{kind: objectMessage, physical: made.Physical, attributes: attributes, ack: durable})
-	select {
-	case <-durable:
-	case <-ctx.Done():
-		return cloud.Object{}, ctx.Err()
+	if made.Physical != c.request.Physical {
+		// The id is durable before the wait, which may take minutes.
+		durable := make(chan struct{})
+		attributes, _ := clone(made.Attributes).(map[string]any)
+		c.send(message{kind: objectMessage, physical: made.Physical, attributes: attributes, ack: durable})
+		select {
+		case <-durable:
+		case <-ctx.Done():
+			return cloud.Object{}, ctx.Err()
+		}
 	}
 	c.request.Physical = made.Physical
 	complete, err := c.attempts(ctx, false, func() (cloud.Object, error) { return awaiter.Await(ctx, c.request) })
