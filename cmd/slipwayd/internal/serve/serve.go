@@ -62,9 +62,12 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	cloud, err := local.Open(local.Config{State: o.State, Log: o.Log.With("part", "cloud")})
+	cloud, err := local.New(local.Config{State: o.State, Log: o.Log.With("part", "cloud")})
 	if err != nil {
 		return err
+	}
+	if err := cloud.Restore(ctx); err != nil {
+		return fmt.Errorf("bring the local cloud back to what its records say: %w", err)
 	}
 	kubernetes, err := kubernetesVersion(trust)
 	if err != nil {
@@ -72,7 +75,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	if err := api.SeedTemplates(ctx, s, api.Certified{
 		Kubernetes: kubernetes, Release: release,
-		Image: local.ImageName, Flavor: local.DefaultFlavor, Master: local.DefaultFlavor, External: local.ExternalNetwork,
+		Image: ImageName, Flavor: flavor, Master: flavor, External: cloud.Network.Bridge(),
 	}); err != nil {
 		return err
 	}
@@ -86,7 +89,7 @@ func Run(ctx context.Context, o Options) error {
 
 	tenants := http.NewServeMux()
 	none := identity.NewNone()
-	tenants.Handle("/heat/", http.StripPrefix("/heat", heatapi.New(heatapi.Config{Store: s, Engine: orchestra, Identity: none, Log: o.Log})))
+	tenants.Handle("/heat/", heatapi.New(heatapi.Config{Store: s, Queries: orchestra, Identity: none, Prefix: "/heat", Log: o.Log}))
 	tenants.Handle("/", api.New(api.Config{Store: s, Cloud: cloud, Authorities: authorities, Identity: none, Log: o.Log}))
 
 	nodes := nodeapi.New(nodeapi.Config{
@@ -115,6 +118,7 @@ func Run(ctx context.Context, o Options) error {
 		c := conductor.Conductor{Store: s, Engine: orchestra, Sealer: sealer, Name: name, Log: o.Log.With("part", "conductor")}
 		return c.Run(ctx)
 	})
+	group.Go(func() error { cloud.Tend(ctx); return nil })
 	o.Log.Info("slipwayd serves", "tenants", o.Listen, "nodes", o.NodeListen, "registry", o.RegistryListen, "state", o.State, "lock", trust.Digest)
 	return group.Wait()
 }
@@ -145,6 +149,12 @@ func serve(ctx context.Context, group *errgroup.Group, address string, server *h
 		return fmt.Errorf("serve %s: %w", address, err)
 	})
 }
+
+// ImageName is the name under which the cloud knows the node OS image of the built-in templates.
+const ImageName = "slipway-node"
+
+// flavor is the size of the built-in templates' nodes: 2 processors and 4 GiB.
+const flavor = "c1.c2r4"
 
 // release dates the built-in templates.
 const release = "20261121"

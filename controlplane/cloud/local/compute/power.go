@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -63,8 +62,8 @@ func copyVar(ctx context.Context, image Image, dir string) error {
 		if _, err := os.Stat(from); errors.Is(err, os.ErrNotExist) {
 			continue
 		}
-		if out, err := exec.CommandContext(ctx, "cp", "-a", "--reflink=auto", from+"/.", dir).CombinedOutput(); err != nil {
-			return fmt.Errorf("copy %s: %w: %s", from, err, out)
+		if err := tool(ctx, "cp", "-a", "--reflink=auto", from+"/.", dir); err != nil {
+			return fmt.Errorf("copy %s: %w", from, err)
 		}
 	}
 	return nil
@@ -93,8 +92,11 @@ func (c *Compute) mountRoot(s serverRecord) error {
 func (c *Compute) powerOn(ctx context.Context, s serverRecord) error {
 	name := c.unitName(s.ID)
 	running, err := c.Launcher.Running(ctx, name)
-	if err != nil || running {
+	if err != nil {
 		return err
+	}
+	if running { // started by a call that was killed, perhaps this very moment
+		return c.awaitInit(ctx, s)
 	}
 	if err := c.mountRoot(s); err != nil {
 		return err

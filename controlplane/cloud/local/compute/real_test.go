@@ -64,25 +64,7 @@ func real(t testing.TB) *Compute {
 	if err != nil {
 		t.Fatal(err)
 	}
-	launcher, err := launch.Detect()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	store, err := record.Open(filepath.Join(dir, "objects"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := New(Config{
-		Store: store, Dir: filepath.Join(dir, "compute"), Prefix: testPrefix, Launcher: launcher,
-		Network: &plainPlug{plugged: map[string]string{}}, Ignition: ignition.Runner{},
-		Image: func(_ context.Context, name string) (Image, error) {
-			if name != "node-os" {
-				return Image{}, fmt.Errorf("image %s: %w", name, cloud.ErrNotFound)
-			}
-			return Image{Layers: []string{tree}, Init: basetree.Init}, nil
-		},
-	})
+	c, err := over(t.TempDir(), Image{Layers: []string{tree}, Init: basetree.Init})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,6 +76,28 @@ func real(t testing.TB) *Compute {
 	sweep()
 	t.Cleanup(sweep)
 	return c
+}
+
+// over returns a Compute with its files below dir and one image, node-os.
+func over(dir string, image Image) (*Compute, error) {
+	launcher, err := launch.Detect()
+	if err != nil {
+		return nil, err
+	}
+	store, err := record.Open(filepath.Join(dir, "objects"))
+	if err != nil {
+		return nil, err
+	}
+	return New(Config{
+		Store: store, Dir: filepath.Join(dir, "compute"), Prefix: testPrefix, Launcher: launcher,
+		Network: &plainPlug{plugged: map[string]string{}}, Ignition: ignition.Runner{},
+		Image: func(_ context.Context, name string) (Image, error) {
+			if name != "node-os" {
+				return Image{}, fmt.Errorf("image %s: %w", name, cloud.ErrNotFound)
+			}
+			return image, nil
+		},
+	})
 }
 
 func deadline(t testing.TB) context.Context {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 
 	"slipway.build/slipway/controlplane/cloud"
@@ -116,9 +115,8 @@ func (c *Compute) formatVolume(ctx context.Context, v volumeRecord) error {
 	if err := f.Truncate(int64(v.Size) << 30); err != nil {
 		return err
 	}
-	out, err := exec.CommandContext(ctx, "mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", "-U", v.ID, half).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("make its file system: %w: %s", err, out)
+	if err := tool(ctx, "mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", "-U", v.ID, half); err != nil {
+		return fmt.Errorf("make its file system: %w", err)
 	}
 	if err := f.Sync(); err != nil {
 		return err
@@ -135,9 +133,8 @@ func (c *Compute) mountVolume(ctx context.Context, id, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	out, err := exec.CommandContext(ctx, "mount", "-o", "loop,noatime", c.volumeFile(id), dir).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("mount volume %s: %w: %s", id, err, out)
+	if err := tool(ctx, "mount", "-o", "loop,noatime", c.volumeFile(id), dir); err != nil {
+		return fmt.Errorf("mount volume %s: %w", id, err)
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -29,12 +31,17 @@ func (d *Direct) Start(ctx context.Context, spec Spec) error {
 	if err := spec.validate(); err != nil {
 		return err
 	}
-	if running, err := d.Running(ctx, spec.Name); err != nil || running {
-		return errors.Join(err, alreadyRunning(running, spec.Name))
-	}
 	entry, err := d.Tree.Create(spec.Name, spec.Limits)
 	if err != nil {
 		return err
+	}
+	settled, err := d.Tree.Lock(spec.Name, true)
+	if err != nil {
+		return err
+	}
+	defer settled.Close()
+	if pids, err := d.Tree.Processes(spec.Name); err != nil || len(pids) > 0 {
+		return errors.Join(err, alreadyRunning(len(pids) > 0, spec.Name))
 	}
 	args := []string{"-c", supervise, spec.Name, strings.Join(entry.Outer, " "), strings.Join(entry.Inner, " "),
 		strconv.Itoa(spec.RestartOn), spec.Log}
@@ -43,6 +50,9 @@ func (d *Direct) Start(ctx context.Context, spec Spec) error {
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
 	// slipwayd runs with a group of its own, which the firewall knows; nodes must not have it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Groups: []uint32{0}}}
+	// The shell holds the lock, too, until the command is in the group: should we be killed now, the
+	// next one to ask waits for it, and does not start a second one.
+	cmd.ExtraFiles = []*os.File{settled}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
@@ -60,6 +70,14 @@ func alreadyRunning(running bool, name string) error {
 
 // Running implements Launcher.
 func (d *Direct) Running(_ context.Context, name string) (bool, error) {
+	settled, err := d.Tree.Lock(name, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer settled.Close()
 	pids, err := d.Tree.Processes(name)
 	return len(pids) > 0, err
 }
@@ -78,6 +96,9 @@ func (d *Direct) List(_ context.Context, prefix string) ([]string, error) {
 func (d *Direct) Stop(ctx context.Context, name string, grace time.Duration) error {
 	if !nameForm.MatchString(name) {
 		return fmt.Errorf("stop: %q is no name of letters, digits and dashes", name)
+	}
+	if _, err := d.Running(ctx, name); err != nil { // once a start that is under way has settled
+		return err
 	}
 	pids, err := d.Tree.Processes(name)
 	if err != nil {

@@ -1,7 +1,8 @@
 # supervise.sh OUTER INNER RESTART LOG COMMAND...
 # Joins the cgroups whose cgroup.procs files OUTER lists, and leaves a detached process there
 # that runs COMMAND in the cgroups of INNER, again whenever it exits with status RESTART, and
-# hands SIGTERM on to it. The caller's process ends as soon as that one is on its way.
+# hands SIGTERM on to it. The caller's process ends as soon as that one is on its way, and with
+# it the lock that it has inherited as descriptor 3.
 set -eu
 outer=$1 inner=$2 restart=$3 log=$4
 shift 4
@@ -25,4 +26,4 @@ for procs in $outer; do echo 0 >"$procs"; done
 		done
 		[ "$restart" -ne 0 ] && [ "$status" -eq "$restart" ] || exit "$status"
 	done
-) </dev/null >>"$log" 2>&1 &
+) </dev/null >>"$log" 2>&1 3>&- &

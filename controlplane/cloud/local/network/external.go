@@ -178,13 +178,14 @@ func (n *Network) otherBridges(host space) ([]netlink.Link, error) {
 }
 
 // hostRuleset returns the host's table: one transaction that replaces what was there.
+// What the control plane answers passes; what it would open itself does not.
 func (n *Network) hostRuleset() string {
 	return fmt.Sprintf(`table inet %[1]s {}
 delete table inet %[1]s
 table inet %[1]s {
 	chain output {
 		type filter hook output priority filter; policy accept;
-		meta skgid %[2]d ip daddr %[3]s ip daddr != %[4]s drop
+		meta skgid %[2]d ct direction original ip daddr %[3]s ip daddr != %[4]s drop
 	}
 	chain forward {
 		type filter hook forward priority filter; policy accept;

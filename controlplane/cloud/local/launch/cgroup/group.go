@@ -121,6 +121,35 @@ func createLegacy(h Hierarchy, dir string, limits Limits) error {
 	return nil
 }
 
+// Lock locks the group's directory, exclusively or shared with other readers, and waits for that. The lock
+// ends when the file is closed by all who have inherited it. A group that is not there is an
+// error that errors.Is(err, fs.ErrNotExist).
+func (t Tree) Lock(name string, exclusive bool) (*os.File, error) {
+	path := filepath.Join(t.Hierarchies[0].Dir, name)
+	how := unix.LOCK_SH
+	if exclusive {
+		how = unix.LOCK_EX
+	}
+	for {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("lock cgroup: %w", err)
+		}
+		for err = unix.Flock(int(f.Fd()), how); errors.Is(err, unix.EINTR); {
+			err = unix.Flock(int(f.Fd()), how)
+		}
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("lock cgroup %s: %w", path, err)
+		}
+		held, err := f.Stat()
+		if now, statErr := os.Stat(path); err == nil && statErr == nil && os.SameFile(held, now) {
+			return f, nil
+		}
+		f.Close() // the group was removed while we waited
+	}
+}
+
 // Processes returns the ids of all processes in the group and below it, sorted. A group that
 // is not there has none.
 func (t Tree) Processes(name string) ([]int, error) {
