@@ -11,9 +11,11 @@ NODES   ?= 3
 # must be the same bytes on every machine. Components name theirs in imagebuild/component.
 NODE_TOOLCHAIN := go1.26.7
 
-# Debian packages that building, running and testing need. The one list.
+# Debian packages that building and running need, and what the tests need beside them.
 PACKAGES := systemd-container debootstrap ignition haproxy nftables iptables iproute2 \
-	conntrack ipset ebtables ethtool socat kmod procps util-linux ca-certificates curl jq git gcc libc6-dev
+	conntrack ipset ebtables ethtool socat kmod procps util-linux mount ca-certificates
+TEST_PACKAGES := containerd runc python3-openstackclient python3-magnumclient python3-heatclient \
+	systemd bsdutils git gcc libc6-dev curl jq
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -23,10 +25,14 @@ NODE_GO   := env GOTOOLCHAIN=$(NODE_TOOLCHAIN) CGO_ENABLED=0 GOFLAGS= go
 LDFLAGS   := -s -w -buildid=
 BUILD     := build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 
-# Tests that change the machine (name spaces, mounts, containers) are in packages that say so
-# with the build tag "integration" or by skipping in short mode; they never run side by side.
-TEST_FLAGS := -timeout 30m
-SUMMARY    := $(GO) run ./test/summary
+# Packages whose tests change the machine: name spaces, mounts, containers, caches. They
+# run one after the other, never beside each other.
+MODULE      := slipway.build/slipway
+INTEGRATION := agent/integration controlplane/cloud/local imagebuild cmd/slipway cmd/slipway-import
+MATCH       := ^$(MODULE)/($(shell echo $(INTEGRATION) | tr ' ' '|'))(/|$$)
+SEPARATE    := ^$(MODULE)/test/e2e(/|$$)
+TEST_FLAGS  := -timeout 30m
+SUMMARY     := $(GO) run ./test/summary
 
 .PHONY: help
 help: ## list the targets
@@ -34,16 +40,26 @@ help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
 	@echo; echo 'make up MASTERS=1 NODES=1 makes a smaller cluster.'
 
-.PHONY: deps
-deps: ## install the Debian packages that are missing (needs root)
-	@missing=(); for p in $(PACKAGES); do \
+# $(call install,PACKAGES) installs the Debian packages that are missing.
+define install
+	@missing=(); for p in $(1); do \
 	  dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing+=($$p); done; \
 	if [ $${#missing[@]} -gt 0 ]; then \
+	  command -v apt-get >/dev/null || { echo "deps: this needs Debian 12 (missing: $${missing[*]})" >&2; exit 1; }; \
 	  echo "deps: installing $${missing[*]}"; \
 	  export DEBIAN_FRONTEND=noninteractive; \
-	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $${missing[@]} >/dev/null; \
+	  apt-get update -qq; apt-get install -y -qq --no-install-recommends $${missing[@]} >/dev/null; \
 	fi
+endef
+
+.PHONY: deps
+deps: ## install the Debian packages that are missing (needs root)
 	@command -v $(GO) >/dev/null || { echo 'deps: Go is missing: install Go 1.26 or later from go.dev/dl' >&2; exit 1; }
+	$(call install,$(PACKAGES))
+
+.PHONY: test-deps
+test-deps: deps ## install what only tests need, too
+	$(call install,$(TEST_PACKAGES))
 
 .PHONY: build
 build: ## build bin/slipway, bin/slipwayd, bin/slipway-agent, bin/slipway-import
@@ -60,35 +76,36 @@ down: ## delete everything that up made, but not the build cache
 	@if [ -x bin/slipway ]; then bin/slipway down; else mkdir -p bin && CGO_ENABLED=0 $(GO) $(BUILD) -o bin/ ./cmd/slipway && bin/slipway down; fi
 
 .PHONY: test
-test: deps ## everything that decides whether a change may land
-	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory build
-	@$(MAKE) --no-print-directory test-unit test-integration e2e race
+test: test-deps ## everything that decides whether a change may land (needs root)
+	@$(MAKE) --no-print-directory lint build
+	@$(MAKE) --no-print-directory test-unit
+	@$(MAKE) --no-print-directory test-integration
+	@$(MAKE) --no-print-directory race
+	@$(MAKE) --no-print-directory e2e
 
 .PHONY: test-unit
-test-unit: ## unit tests
-	@$(GO) test -json -short -p 2 $(TEST_FLAGS) ./... | $(SUMMARY) unit
+test-unit: ## unit tests and the house rules
+	@$(GO) test -json -p 2 $(TEST_FLAGS) $$($(GO) list ./... | grep -vE '$(MATCH)|$(SEPARATE)') | $(SUMMARY) unit
 
 .PHONY: test-integration
-test-integration: deps ## tests against the real thing, one package at a time (needs root)
-	@$(GO) test -json -p 1 $(TEST_FLAGS) $$($(GO) list ./... | grep -v '/test/e2e') | $(SUMMARY) integration
+test-integration: test-deps ## tests against the real thing, one package at a time (needs root)
+	@$(GO) test -json -p 1 $(TEST_FLAGS) $$($(GO) list ./... | grep -E '$(MATCH)') | $(SUMMARY) integration
+
+.PHONY: race
+race: ## the race detector on what is concurrent
+	@CGO_ENABLED=1 $(GO) test -json -race -short -p 2 $(TEST_FLAGS) $$($(GO) list ./agent/... ./controlplane/... | grep -vE '$(MATCH)') | $(SUMMARY) race
 
 .PHONY: e2e
 e2e: deps build ## create a 1+1 cluster through the API, use it, delete it (needs root)
-	@$(GO) test -json -p 1 -tags e2e $(TEST_FLAGS) ./test/e2e/... | $(SUMMARY) e2e
-
-RACE := ./agent/... ./controlplane/... ./cmd/...
-.PHONY: race
-race: ## the race detector on what is concurrent
-	@$(GO) test -json -race -short -p 2 $(TEST_FLAGS) $(RACE) | $(SUMMARY) race
+	@$(GO) test -json -count=1 -tags e2e $(TEST_FLAGS) ./test/e2e/... | $(SUMMARY) e2e
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, govulncheck
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "lint: not gofmt'ed: $$bad" >&2; exit 1; }
-	@$(GO) vet ./...
-	@$(GO) run $(STATICCHECK) ./...
+	@$(GO) vet -tags e2e ./...
+	@$(GO) run $(STATICCHECK) -tags e2e ./...
 	@out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1) && echo 'lint: govulncheck found nothing' || { \
-	  if grep -qE 'vuln.go.dev|dial tcp|no such host|403|proxyconnect' <<<"$$out"; then echo 'lint: govulncheck skipped: its database cannot be reached from here'; \
+	  if grep -qE 'vuln.go.dev|dial tcp|no such host|403 Forbidden|proxyconnect' <<<"$$out"; then echo 'lint: govulncheck skipped: it or its database cannot be fetched from here'; \
 	  else echo "$$out" >&2; exit 1; fi; }
 	@echo 'lint: ok'
 

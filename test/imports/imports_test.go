@@ -3,10 +3,12 @@ package imports
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -56,27 +58,40 @@ func root(t *testing.T) string {
 // packages lists all packages of the module, with everything that they depend on.
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Name,Imports,Deps", "./...")
-	cmd.Dir = root(t)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	all, err := list()
 	if err != nil {
-		t.Fatalf("go list: %v", err)
-	}
-	var all []pkg
-	d := json.NewDecoder(bytes.NewReader(out))
-	for d.More() {
-		var p pkg
-		if err := d.Decode(&p); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, p)
+		t.Fatal(err)
 	}
 	if len(all) < 5 {
 		t.Fatalf("go list found only %d packages", len(all))
 	}
 	return all
 }
+
+// list asks the go command once for all tests.
+var list = sync.OnceValues(func() ([]pkg, error) {
+	mod, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Name,Imports,Deps", "./...")
+	cmd.Dir = filepath.Dir(strings.TrimSpace(string(mod)))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	var all []pkg
+	d := json.NewDecoder(bytes.NewReader(out))
+	for d.More() {
+		var p pkg
+		if err := d.Decode(&p); err != nil {
+			return nil, fmt.Errorf("go list: %w", err)
+		}
+		all = append(all, p)
+	}
+	return all, nil
+})
 
 // rule says what the packages below from may use of the module, besides each other.
 type rule struct {
