@@ -24,6 +24,7 @@ func (s *supervisor) watch(ctx context.Context) {
 		return
 	}
 	s.notify.send("READY=1", "STATUS=Ready")
+	shrink()
 	s.feed(ctx)
 }
 

@@ -10,15 +10,26 @@ import (
 // Fake is a Driver for tests. Its zero value accepts everything: a started unit becomes active,
 // a stopped one inactive. Actions lists what was asked, such as "start a.service" and "reload".
 type Fake struct {
-	// Outcome, when set, decides the state that a job leaves its unit in.
-	Outcome func(Job) State
-	// Fail, when set, is asked before each call with its action; an error is returned as is.
-	Fail func(action string) error
-
 	mu      sync.Mutex
+	outcome func(Job) State
+	fail    func(action string) error
 	actions []string
 	states  map[string]State
 	changed chan struct{}
+}
+
+// Decide has outcome decide the state that a job leaves its unit in; nil is the default again.
+func (f *Fake) Decide(outcome func(Job) State) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.outcome = outcome
+}
+
+// FailWith has fail asked before each call with its action; its error is returned as is.
+func (f *Fake) FailWith(fail func(action string) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = fail
 }
 
 // Actions returns what was asked so far.
@@ -55,8 +66,8 @@ func (f *Fake) set(unit string, state State) {
 
 func (f *Fake) record(action string) error {
 	f.actions = append(f.actions, action)
-	if f.Fail != nil {
-		return f.Fail(action)
+	if f.fail != nil {
+		return f.fail(action)
 	}
 	return nil
 }
@@ -81,8 +92,8 @@ func (f *Fake) Queue(_ context.Context, jobs []Job) (<-chan error, error) {
 		if job.Action == Stop {
 			state = State{Load: "loaded", Active: "inactive", Sub: "dead"}
 		}
-		if f.Outcome != nil {
-			state = f.Outcome(job)
+		if f.outcome != nil {
+			state = f.outcome(job)
 		}
 		f.set(job.Unit, state)
 		if state.Active == "failed" {
