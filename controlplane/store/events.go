@@ -45,10 +45,7 @@ func (tx *Tx) InsertEvents(ctx context.Context, es []*Event) error {
 		}
 	}
 	tx.Notify(TopicEvents)
-	if _, err := tx.db.NewInsert().Model(&es).On("CONFLICT (id) DO NOTHING").Returning("NULL").Exec(ctx); err != nil {
-		return fmt.Errorf("insert events: %w", err)
-	}
-	return nil
+	return insertAll(ctx, tx, "events", es, "CONFLICT (id) DO NOTHING")
 }
 
 // EventFilter selects events of a listing; empty fields select all.

@@ -54,7 +54,7 @@ func (tx *Tx) InsertResources(ctx context.Context, rs []*Resource) error {
 			r.RequiredBy = []string{}
 		}
 	}
-	return tx.insert(ctx, "resources", &rs)
+	return insertAll(ctx, tx, "resources", rs, "")
 }
 
 // UpdateResource writes what changes during a resource's life and wakes the root's subscribers.

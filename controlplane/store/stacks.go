@@ -54,7 +54,7 @@ func (tx *Tx) InsertStacks(ctx context.Context, ss []*Stack) error {
 		s.Parameters, s.Outputs = orNone(s.Parameters), orNone(s.Outputs)
 		tx.Notify(StackTopic(s.RootID))
 	}
-	return tx.insert(ctx, "stacks", &ss)
+	return insertAll(ctx, tx, "stacks", ss, "")
 }
 
 // UpdateStack writes the stack's state: action, status, reason, parameters, outputs, deadline.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"slipway.build/slipway/controlplane/fault"
@@ -26,6 +27,23 @@ func (tx *Tx) Notify(topics ...string) { tx.topics = append(tx.topics, topics...
 func (tx *Tx) insert(ctx context.Context, what string, model any) error {
 	if _, err := tx.db.NewInsert().Model(model).Returning("NULL").Exec(ctx); err != nil {
 		return fmt.Errorf("insert %s: %w", what, err)
+	}
+	return nil
+}
+
+// insertRows bounds how many rows one INSERT carries, so that its text stays small.
+const insertRows = 200
+
+// insertAll adds rows in their order.
+func insertAll[T any](ctx context.Context, tx *Tx, what string, rows []T, on string) error {
+	for part := range slices.Chunk(rows, insertRows) {
+		q := tx.db.NewInsert().Model(&part).Returning("NULL")
+		if on != "" {
+			q = q.On(on)
+		}
+		if _, err := q.Exec(ctx); err != nil {
+			return fmt.Errorf("insert %s: %w", what, err)
+		}
 	}
 	return nil
 }

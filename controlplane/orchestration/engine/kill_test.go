@@ -244,7 +244,7 @@ type diskType struct {
 func (d diskType) Schema() cloud.Schema { return d.schema }
 
 func (d diskType) Create(ctx context.Context, req cloud.Request) (cloud.Object, error) {
-	time.Sleep(rand.N(4 * time.Millisecond)) // a cloud takes its time; the killer may strike here
+	time.Sleep(rand.N(20 * time.Millisecond)) // a cloud takes its time; the killer may strike here
 	f, err := os.OpenFile(filepath.Join(d.dir, req.Key), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err == nil {
 		_, err = f.WriteString(req.Stack + "/" + req.Name)
@@ -253,7 +253,7 @@ func (d diskType) Create(ctx context.Context, req cloud.Request) (cloud.Object, 
 	if err != nil && !errors.Is(err, os.ErrExist) {
 		return cloud.Object{}, err
 	}
-	time.Sleep(rand.N(4 * time.Millisecond))
+	time.Sleep(rand.N(20 * time.Millisecond))
 	attributes := map[string]any{}
 	for _, a := range d.schema.Attributes {
 		attributes[a] = a + " of " + req.Name
@@ -306,21 +306,28 @@ func child(dir, stack string) error {
 	return err
 }
 
+// builtin is a stack of the built-in cluster template.
+func builtin(t testing.TB, masters, workers int) engine.Spec {
+	t.Helper()
+	files, err := templates.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := spec(files, map[string]any{
+		"cluster_name": "k8s", "cluster_uuid": "c", "node_name_prefix": "k8s-abc", "master_count": masters, "node_count": workers, "master_flavor": "m",
+		"flavor": "w", "image": "i", "external_network": "public", "master_nodegroup": "a", "worker_nodegroup": "b", "kube_tag": "v1.36.3", "node_total": masters + workers,
+	})
+	s.Template = templates.Cluster
+	return s
+}
+
 func TestKillNine(t *testing.T) {
 	b := newBench(t, &fake.Cloud{}, engine.Options{})
 	dir := filepath.Dir(b.path)
 	if err := os.Mkdir(filepath.Join(dir, "cloud"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	files, err := templates.Files()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := spec(files, map[string]any{
-		"cluster_name": "k8s", "cluster_uuid": "c", "node_name_prefix": "k8s-abc", "master_count": 3, "node_count": 3, "master_flavor": "m",
-		"flavor": "w", "image": "i", "external_network": "public", "master_nodegroup": "a", "worker_nodegroup": "b", "kube_tag": "v1.36.3", "node_total": 6,
-	})
-	s.Template = templates.Cluster
+	s := builtin(t, 3, 3)
 	id := b.create(s)
 	b.store.Close()
 	kills := 0
