@@ -56,8 +56,10 @@ func (r *recorder) Report(u progress.Update) {
 	r.lines = append(r.lines, fmt.Sprintf("%s %s %d/%d %s", u.Label, u.State, u.Done, u.Total, u.Detail))
 }
 
-func (r *recorder) Note(format string, a ...any) { r.lines = append(r.lines, fmt.Sprintf(format, a...)) }
-func (r *recorder) Close()                       {}
+func (r *recorder) Note(format string, a ...any) {
+	r.lines = append(r.lines, fmt.Sprintf(format, a...))
+}
+func (r *recorder) Close() {}
 
 func follow(t *testing.T, s *script) (*recorder, error) {
 	t.Helper()
