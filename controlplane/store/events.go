@@ -70,7 +70,7 @@ func (r Reader) Events(ctx context.Context, f EventFilter, p Page) ([]Event, err
 		}
 	}
 	if len(f.Stacks) > 0 {
-		q = q.Where("stack_id IN (?)", bun.In(f.Stacks))
+		q = q.Where("stack_id IN (?)", bun.List(f.Stacks))
 	}
 	if f.After > 0 {
 		q = q.Where("seq > ?", f.After)

@@ -122,7 +122,7 @@ func (r Reader) NodegroupsOf(ctx context.Context, clusters []string) (map[string
 		return out, nil
 	}
 	var ns []Nodegroup
-	if err := r.db.NewSelect().Model(&ns).Where("cluster_id IN (?)", bun.In(clusters)).OrderExpr("id").Scan(ctx); err != nil {
+	if err := r.db.NewSelect().Model(&ns).Where("cluster_id IN (?)", bun.List(clusters)).OrderExpr("id").Scan(ctx); err != nil {
 		return nil, fmt.Errorf("list nodegroups: %w", err)
 	}
 	for _, n := range ns {

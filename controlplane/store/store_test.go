@@ -339,3 +339,26 @@ func BenchmarkTx(b *testing.B) {
 		})
 	}
 }
+
+func TestListsOfKeysSelectTheirRows(t *testing.T) {
+	s, _ := open(t, Options{})
+	do(t, s, func(ctx context.Context, tx *Tx) error {
+		for _, c := range []string{"a", "b", "c"} {
+			if err := tx.InsertNodegroup(ctx, &Nodegroup{ClusterID: c, Name: DefaultMaster, Role: RoleMaster, Status: CreateComplete}); err != nil {
+				return err
+			}
+			if err := tx.InsertEvents(ctx, []*Event{{StackID: c, ClusterID: "x"}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	groups, err := s.NodegroupsOf(t.Context(), []string{"a", "c"})
+	if err != nil || len(groups) != 2 || len(groups["a"]) != 1 || groups["b"] != nil {
+		t.Errorf("nodegroups %v, %v", groups, err)
+	}
+	es, err := s.Events(t.Context(), EventFilter{Stacks: []string{"b", "c"}}, Page{})
+	if err != nil || len(es) != 2 {
+		t.Errorf("events %v, %v", es, err)
+	}
+}
