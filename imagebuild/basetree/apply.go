@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // apply turns a freshly installed Debian into the recipe's tree.
@@ -17,9 +18,12 @@ func (r recipe) apply(dir string) error {
 	}
 	defer root.Close()
 	for _, pattern := range r.Remove {
-		matches, err := fs.Glob(root.FS(), pattern)
-		if err != nil {
-			return fmt.Errorf("remove %s: %w", pattern, err)
+		matches := []string{pattern}
+		if strings.ContainsAny(pattern, `*?[`) { // Glob looks through a link, which is to go whatever it leads to
+			var err error
+			if matches, err = fs.Glob(root.FS(), pattern); err != nil {
+				return fmt.Errorf("remove %s: %w", pattern, err)
+			}
 		}
 		for _, path := range matches {
 			if err := root.RemoveAll(path); err != nil {
