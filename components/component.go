@@ -33,6 +33,7 @@ type Component struct {
 	Limits       Limits      //
 	Service      [][2]string // options of [Service] that only this component needs
 	State        *plan.State
+	Await        *plan.Probe // asked before the start, for as long as it takes
 	Ready, Live  *plan.Probe
 }
 
@@ -95,6 +96,14 @@ func alive(url, ca string) *plan.Probe {
 // ready is how a starting component is asked whether others may count on it.
 func ready(url, ca string) *plan.Probe {
 	return &plan.Probe{URL: url, CA: ca, Timeout: plan.Duration(2 * time.Second)}
+}
+
+// awaitAPI keeps a client of the API from starting before the API answers: its own back-off
+// would make the node late by seconds.
+func awaitAPI(c Cluster, n Node, ca string) *plan.Probe {
+	p := ready(c.endpoint(n.Role)+"/readyz", ca)
+	p.Timeout = plan.Duration(5 * time.Second)
+	return p
 }
 
 // memory scales a limit for a node of 4 GiB to the node's size: share is the part of the

@@ -43,6 +43,7 @@ func kubeProxy(c Cluster, n Node) Component {
 		},
 		// /livez says that the proxy runs; /healthz would also ask whether the node is to be
 		// taken out of a cloud's load balancers.
+		Await: awaitAPI(c, n, file(name, "kubernetes-ca.crt")),
 		Ready: ready(loopbackURL("http", 10256, "/livez"), ""),
 		Live:  alive(loopbackURL("http", 10256, "/livez"), ""),
 	}

@@ -13,10 +13,10 @@ func kubelet(c Cluster, n Node) Component {
 	if n.Nodegroup != "" {
 		labels = append(labels, "magnum.openstack.org/nodegroup="+n.Nodegroup)
 	}
-	after := []string{unit("containerd")}
+	// Its first attempt to register is to meet an API that answers.
+	after, await := []string{unit("containerd")}, awaitAPI(c, n, file(name, "kubernetes-ca.crt"))
 	if n.Role == RoleMaster {
-		// Its first attempt to register then meets an API that answers.
-		after = append(after, unit("kube-apiserver"))
+		after, await = append(after, unit("kube-apiserver")), nil
 	}
 	return Component{
 		Name: name, Description: "Kubernetes node agent",
@@ -39,6 +39,7 @@ func kubelet(c Cluster, n Node) Component {
 		Directories: "kubelet",
 		Ports:       []Port{{10250, "node", "the kubelet API"}, {10248, "loopback", "health"}},
 		Service:     [][2]string{{"Delegate", "yes"}, {"KillMode", "process"}, {"CPUWeight", "200"}},
+		Await:       await,
 		Ready:       ready(loopbackURL("http", 10248, "/healthz"), ""),
 		Live:        alive(loopbackURL("http", 10248, "/healthz"), ""),
 	}

@@ -62,7 +62,7 @@ func (p Component) Unit(c Cluster) (plan.Unit, error) {
 	}
 	return plan.Unit{Name: name, Text: text, Start: true, Exec: &plan.Exec{
 		Image: p.Image, Binary: p.Binary, Args: p.Args, Env: p.Env, Tools: p.Tools, Mounts: mounts,
-		State: p.State, Ready: p.Ready, Live: p.Live,
+		State: p.State, Await: p.Await, Ready: p.Ready, Live: p.Live,
 	}}, nil
 }
 

@@ -89,7 +89,7 @@ func (s *Store) spec(checked *trust.Checked, unit plan.Unit, filled map[string]b
 		Unit: unit.Name, Image: exec.Image, Digest: platform.Manifest,
 		Binary: s.hostPath(exec.Image, exec.Binary), Path: "/" + exec.Binary,
 		SHA256: binary.SHA256, Size: binary.Size,
-		Args: exec.Args, Env: exec.Env, State: exec.State, Ready: exec.Ready, Live: exec.Live,
+		Args: exec.Args, Env: exec.Env, State: exec.State, Await: exec.Await, Ready: exec.Ready, Live: exec.Live,
 		Filled: exec.State != nil && filled[exec.State.Dir],
 	}
 	for _, tool := range exec.Tools {

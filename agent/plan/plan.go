@@ -97,6 +97,11 @@ type Exec struct {
 	// the agent remembers that it was filled; if Sentinel below it is missing later, the
 	// component is not started again, because it would begin anew with somebody else's name.
 	State *State `json:"state,omitempty"`
+	// Await is asked before the process is started, for as long as it takes: what cannot begin
+	// its work yet, such as a kubelet without an API server, starts at the moment when it can
+	// instead of in a growing back-off of its own. Other than Ready and Live it may name a peer;
+	// once the process runs it is not asked again.
+	Await *Probe `json:"await,omitempty"`
 	// Ready decides when READY=1 is sent; Live feeds the watchdog and must depend on nothing
 	// outside the process. A nil probe means: running is enough.
 	Ready *Probe `json:"ready,omitempty"`
@@ -111,7 +116,7 @@ type State struct {
 
 // Probe is one question to a local endpoint. URL is http://, https:// (with CA, and with
 // Certificate when the endpoint wants one), tcp://host:port or unix:///path (connecting is
-// enough). Only loopback, the node's own address and unix sockets are accepted.
+// enough). Only loopback, the node's own address and unix sockets are accepted, but for Await.
 type Probe struct {
 	URL         string   `json:"url"`
 	CA          string   `json:"ca,omitempty"`          // absolute path as the unit sees it

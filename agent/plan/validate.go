@@ -203,8 +203,9 @@ func (v *validation) exec(base string, exec *Exec) {
 		v.absolute(base+".state.dir", exec.State.Dir)
 		v.relative(base+".state.sentinel", exec.State.Sentinel)
 	}
-	v.probe(base+".ready", exec.Ready)
-	v.probe(base+".live", exec.Live)
+	v.probe(base+".await", exec.Await, v.reachable)
+	v.probe(base+".ready", exec.Ready, v.local)
+	v.probe(base+".live", exec.Live, v.local)
 }
 
 func (v *validation) image(at, name string) {
@@ -285,7 +286,7 @@ func (v *validation) api(base string, api *API) {
 	}
 }
 
-func (v *validation) probe(base string, probe *Probe) {
+func (v *validation) probe(base string, probe *Probe, host func(at string, u *url.URL)) {
 	if probe == nil {
 		return
 	}
@@ -309,7 +310,7 @@ func (v *validation) probe(base string, probe *Probe) {
 			v.fail(base+".url", probe.URL, "must be unix:///path")
 		}
 	case "http", "https", "tcp":
-		v.local(base+".url", u)
+		host(base+".url", u)
 		if u.Scheme == "https" && probe.CA == "" {
 			v.fail(base+".ca", "", "is needed for https")
 		}
@@ -318,6 +319,17 @@ func (v *validation) probe(base string, probe *Probe) {
 	}
 }
 
+// reachable demands a host by address, and a port.
+func (v *validation) reachable(at string, u *url.URL) {
+	if u.Port() == "" {
+		v.fail(at, u.String(), "must name a port")
+	}
+	if _, err := netip.ParseAddr(u.Hostname()); err != nil {
+		v.fail(at, u.String(), "must name an address")
+	}
+}
+
+// local demands this node.
 func (v *validation) local(at string, u *url.URL) {
 	if u.Port() == "" {
 		v.fail(at, u.String(), "must name a port")

@@ -40,6 +40,10 @@ func Main(path string, stderr io.Writer) int {
 	debug.FreeOSMemory()
 	s := &supervisor{spec: spec, stderr: stderr}
 	status, err := s.run(binary)
+	var stop *stopped
+	if errors.As(err, &stop) {
+		return 0 // told to end before there was anything to run
+	}
 	if err != nil {
 		return refuse(stderr, err)
 	}
@@ -67,6 +71,9 @@ func (s *supervisor) run(binary *os.File) (*os.ProcessState, error) {
 	s.notify = notify
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals)
+	if sig := s.await(signals); sig != nil {
+		return nil, &stopped{sig}
+	}
 	cmd := &exec.Cmd{
 		// The open file that was hashed, whatever the path names by now.
 		Path:        fmt.Sprintf("/proc/self/fd/%d", binary.Fd()),

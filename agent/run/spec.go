@@ -27,6 +27,7 @@ type Spec struct {
 	// Filled is set once the component was healthy with its state; from then on a missing
 	// sentinel means that the data are gone.
 	Filled bool        `json:"filled,omitempty"`
+	Await  *plan.Probe `json:"await,omitempty"`
 	Ready  *plan.Probe `json:"ready,omitempty"`
 	Live   *plan.Probe `json:"live,omitempty"`
 }

@@ -3,6 +3,8 @@ package run
 import (
 	"context"
 	"fmt"
+	"os"
+	"syscall"
 	"time"
 
 	"slipway.build/slipway/agent/plan"
@@ -28,12 +30,44 @@ func (s *supervisor) watch(ctx context.Context) {
 	s.feed(ctx)
 }
 
-// awaitReady polls the readiness probe, often at first, then less so.
+// stopped is run's error when a signal ended the wait for what the component needs.
+type stopped struct{ os.Signal }
+
+func (s *stopped) Error() string { return "ended by " + s.String() }
+
+// await waits for what the component needs before it can begin. It returns the signal that
+// ended the wait, or nil.
+func (s *supervisor) await(signals <-chan os.Signal) os.Signal {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ready := make(chan bool, 1)
+	go func() { ready <- s.poll(ctx, s.spec.Await, "Waiting") }()
+	for {
+		select {
+		case <-ready:
+			return nil
+		case sig := <-signals:
+			if sig == syscall.SIGTERM || sig == syscall.SIGINT {
+				cancel()
+				<-ready
+				return sig
+			}
+		}
+	}
+}
+
+// awaitReady polls the readiness probe.
 func (s *supervisor) awaitReady(ctx context.Context) bool {
-	if s.spec.Ready == nil {
+	return s.poll(ctx, s.spec.Ready, "Starting")
+}
+
+// poll asks the probe until it is content, often at first, then less so, and keeps systemd
+// patient meanwhile. It is false when ctx ended first.
+func (s *supervisor) poll(ctx context.Context, what *plan.Probe, doing string) bool {
+	if what == nil {
 		return true
 	}
-	prober, err := probe.New(*s.spec.Ready)
+	prober, err := probe.New(*what)
 	if err != nil {
 		s.notify.send("STATUS=" + err.Error())
 		return false
@@ -50,7 +84,7 @@ func (s *supervisor) awaitReady(ctx context.Context) bool {
 			extended = time.Now()
 			s.notify.send(
 				fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", extendBy.Microseconds()),
-				fmt.Sprintf("STATUS=Starting for %s: %v", time.Since(began).Round(time.Second), err),
+				fmt.Sprintf("STATUS=%s for %s: %v", doing, time.Since(began).Round(time.Second), err),
 			)
 		}
 		if !pause(ctx, wait) {
