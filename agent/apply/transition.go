@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,30 +44,59 @@ func (t *transition) run(parent context.Context) error {
 	case journal.Returning:
 		return t.goBack(parent)
 	}
-	if err := t.toHealthy(ctx); err != nil {
-		if parent.Err() != nil {
-			return context.Cause(parent) // not our verdict: the agent stops, or a newer plan is here
-		}
+	err := t.toSwitched(ctx)
+	if err == nil {
+		err = t.toConfirmed(ctx, parent)
+	}
+	var later laterError
+	switch {
+	case err == nil:
+		return nil
+	case parent.Err() != nil:
+		return context.Cause(parent) // not our verdict: the agent stops, or a newer plan is here
+	case errors.As(err, &later):
+		return later.error // reported already; the node itself is well
+	default:
 		return t.fail(parent, err)
 	}
-	return t.laterTasks(parent)
 }
 
-func (t *transition) toHealthy(ctx context.Context) error {
+// laterError is a failure of a further deployment, which leaves the generation as it is.
+type laterError struct{ error }
+
+// toSwitched fetches, stages and switches, as far as that is not done.
+func (t *transition) toSwitched(ctx context.Context) error {
 	if t.entry.Step == journal.Accepted {
 		if err := t.prepare(ctx); err != nil {
 			return err
 		}
 	}
 	if t.entry.Step == journal.Staged {
-		if err := t.change(ctx); err != nil {
-			return err
-		}
+		return t.change(ctx)
 	}
-	if err := t.settle(ctx); err != nil {
+	return nil
+}
+
+// toConfirmed gets the generation healthy, and does the tasks of further deployments beside it:
+// each needs only the units that it names. They end with the generation when that fails.
+func (t *transition) toConfirmed(ctx, parent context.Context) error {
+	laterCtx, stop := context.WithCancelCause(parent)
+	defer stop(nil)
+	ended := make(chan error, 1)
+	go func() { ended <- t.laterTasks(laterCtx) }()
+	err := t.settle(ctx)
+	if err == nil {
+		err = t.confirm(ctx)
+	}
+	if err != nil {
+		stop(err)
+		<-ended
 		return err
 	}
-	return t.confirm(ctx)
+	if err := <-ended; err != nil {
+		return laterError{err}
+	}
+	return nil
 }
 
 // step journals that a step is done, together with the signals that tell of it.
@@ -220,7 +250,6 @@ func (t *transition) confirm(ctx context.Context) error {
 	if err := t.markFilled(); err != nil {
 		return err
 	}
-	t.entry.Jobs = nil
 	if err := t.step(journal.Confirmed, t.signal(protocol.Healthy)); err != nil {
 		return err
 	}
@@ -242,6 +271,9 @@ func (t *transition) fail(ctx context.Context, cause error) error {
 	}
 	signals := []protocol.Signal{signal}
 	for _, deployment := range deployments(t.checked.Plan) {
+		if slices.Contains(t.entry.Reported, deployment) {
+			continue
+		}
 		signals = append(signals, protocol.Signal{
 			Deployment: deployment, PlanDigest: t.entry.PlanDigest, Phase: protocol.Failed,
 			Reason: "the node's own deployment failed: " + cause.Error(),
@@ -251,7 +283,8 @@ func (t *transition) fail(ctx context.Context, cause error) error {
 	if t.switched() && t.wasGood(t.entry.Previous) {
 		verdict = journal.Returning
 	}
-	t.entry.Reason = cause.Error()
+	// All of them are told now, so none is taken up again.
+	t.entry.Reason, t.entry.Reported = cause.Error(), deployments(t.checked.Plan)
 	err := t.step(verdict, signals...)
 	if err == nil && verdict == journal.Returning {
 		err = t.goBack(ctx)
