@@ -88,8 +88,7 @@ func (a *Applier) Apply(ctx context.Context, checked *trust.Checked, delivery pr
 	if err != nil || entry == nil {
 		return err
 	}
-	t := &transition{Applier: a, checked: checked, delivery: delivery, entry: *entry}
-	return t.run(ctx)
+	return newTransition(a, checked, delivery, *entry).run(ctx)
 }
 
 // begin decides what is to be done about a checked plan. A nil entry means nothing.

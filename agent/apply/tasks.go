@@ -55,13 +55,6 @@ func (t *transition) tasks(ctx context.Context, chosen func(plan.Task) bool) err
 	t.mu.Lock()
 	before := slices.Clone(t.entry.TasksDone)
 	t.mu.Unlock()
-	done := map[string]chan struct{}{}
-	for _, task := range p.Tasks {
-		done[task.Name] = make(chan struct{})
-		if slices.Contains(before, task.Name) {
-			close(done[task.Name])
-		}
-	}
 	clients := map[plan.API]*cluster.Client{}
 	defer func() {
 		for _, client := range clients {
@@ -78,20 +71,20 @@ func (t *transition) tasks(ctx context.Context, chosen func(plan.Task) bool) err
 		}
 		client := clients[*task.API]
 		group.Go(func() error {
-			if err := t.task(ctx, task, client, done); err != nil {
+			if err := t.task(ctx, task, client); err != nil {
 				return fmt.Errorf("task %s: %w", task.Name, err)
 			}
-			close(done[task.Name])
+			close(t.done[task.Name])
 			return t.taskDone(task.Name)
 		})
 	}
 	return group.Wait()
 }
 
-func (t *transition) task(ctx context.Context, task plan.Task, client *cluster.Client, done map[string]chan struct{}) error {
+func (t *transition) task(ctx context.Context, task plan.Task, client *cluster.Client) error {
 	var units []string
 	for _, after := range task.After {
-		earlier, isTask := done[after]
+		earlier, isTask := t.done[after]
 		if !isTask {
 			units = append(units, after)
 			continue

@@ -27,6 +27,18 @@ type transition struct {
 
 	mu    sync.Mutex // guards entry, which tasks change side by side
 	entry journal.Entry
+	done  map[string]chan struct{} // by task; closed when it is done
+}
+
+func newTransition(a *Applier, checked *trust.Checked, delivery protocol.Delivery, entry journal.Entry) *transition {
+	t := &transition{Applier: a, checked: checked, delivery: delivery, entry: entry, done: map[string]chan struct{}{}}
+	for _, task := range checked.Plan.Tasks {
+		t.done[task.Name] = make(chan struct{})
+		if slices.Contains(entry.TasksDone, task.Name) {
+			close(t.done[task.Name])
+		}
+	}
+	return t
 }
 
 // errDeadline is the cause when a plan's deadline ends what is under way.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"slipway.build/slipway/agent/protocol"
 )
@@ -71,7 +72,7 @@ func Open(dir string) (*Journal, error) {
 	}
 	path := filepath.Join(dir, "journal.db")
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: openTimeout, NoFreelistSync: true})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, fmt.Errorf("open the journal %s: another slipway-agent holds it", path)
 	}
 	if err != nil {

@@ -34,7 +34,7 @@ const AgentUnit = "slipway-agent.service"
 // stay inside their base, references between its parts, local probes and deadlines. It returns
 // a terminal error that joins one FieldError for each fault found, or nil.
 func (p *Plan) Validate() error {
-	v := &validation{plan: p}
+	v := &validation{plan: p, forms: map[string]*regexp.Regexp{}}
 	v.head()
 	v.images()
 	v.identities()
@@ -48,8 +48,9 @@ func (p *Plan) Validate() error {
 }
 
 type validation struct {
-	plan *Plan
-	errs []error
+	plan  *Plan
+	errs  []error
+	forms map[string]*regexp.Regexp // compiled patterns
 }
 
 func (v *validation) fail(at, value, format string, a ...any) {
@@ -61,7 +62,12 @@ func (v *validation) fail(at, value, format string, a ...any) {
 }
 
 func (v *validation) match(at, value, pattern, what string) {
-	if !regexp.MustCompile(pattern).MatchString(value) {
+	form := v.forms[pattern]
+	if form == nil {
+		form = regexp.MustCompile(pattern)
+		v.forms[pattern] = form
+	}
+	if !form.MatchString(value) {
 		v.fail(at, value, "is not %s", what)
 	}
 }

@@ -4,9 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -354,33 +352,5 @@ func TestSweepAndCollect(t *testing.T) {
 	}
 	if names := leftovers(t, puller.Store); len(names) != 1 || "sha256:"+names[0] != first.Platform().Manifest {
 		t.Errorf("in the store: %v, want only %s", names, first.Platform().Manifest)
-	}
-}
-
-// FuzzLayer feeds foreign bytes to the whole of the unpacking. It must neither panic nor leave
-// anything, whatever comes.
-func FuzzLayer(f *testing.F) {
-	var stream bytes.Buffer
-	w := tar.NewWriter(&stream)
-	_ = w.WriteHeader(&tar.Header{Name: "x", Size: 1, Typeflag: tar.TypeReg})
-	_, _ = io.WriteString(w, "x")
-	_ = w.Close()
-	f.Add(stream.Bytes())
-	f.Add(binary.BigEndian.AppendUint64(nil, 1))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		if len(raw) == 0 {
-			return
-		}
-		refuseOrAccept(t, raw)
-	})
-}
-
-func refuseOrAccept(t *testing.T, raw []byte) {
-	image := testimage.FromTars(t, "fuzz", testimage.Tar, [][]byte{raw}, []lock.Binary{{Path: "x", SHA256: testimage.Digest([]byte("x"))[7:], Size: 1}})
-	server := testimage.NewRegistry(t, nil, image)
-	puller := newPuller(t)
-	err := puller.Pull(soon(t), []pull.Want{want(image)}, []string{server.URL}, nil)
-	if names := leftovers(t, puller.Store); err != nil && len(names) != 0 {
-		t.Errorf("left over after %v: %v", err, names)
 	}
 }

@@ -1,0 +1,71 @@
+package pull
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"os"
+	"testing"
+
+	"slipway.build/slipway/agent/fault"
+	"slipway.build/slipway/imagebuild/lock"
+)
+
+// FuzzLayer feeds foreign bytes to the unpacking, as if the lock had named exactly these bytes.
+// It must not panic, must not accept anything but the one file, and must not write beside it.
+func FuzzLayer(f *testing.F) {
+	sum := func(raw []byte) string {
+		s := sha256.Sum256(raw)
+		return hex.EncodeToString(s[:])
+	}
+	var stream bytes.Buffer
+	w := tar.NewWriter(&stream)
+	_ = w.WriteHeader(&tar.Header{Name: "usr/bin/x", Size: 1, Typeflag: tar.TypeReg})
+	_, _ = io.WriteString(w, "x")
+	_ = w.Close()
+	f.Add(stream.Bytes(), 0)
+	f.Add([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0}, 1)
+	f.Add([]byte{0x1f, 0x8b, 8, 0, 0}, 2)
+	f.Fuzz(func(t *testing.T, raw []byte, kind int) {
+		dir := t.TempDir()
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = root.Close() }()
+		x := &extractor{
+			root: root, found: &fileSet{}, buffer: make([]byte, 4096),
+			wanted: map[string]lock.Binary{"usr/bin/x": {Path: "usr/bin/x", SHA256: sum([]byte("x")), Size: 1}},
+		}
+		media := []string{".tar", "+zstd", "+gzip"}[uint(kind)%3]
+		err = unpackLayer(bytes.NewReader(raw), lock.Layer{Digest: "sha256:" + sum(raw), DiffID: "sha256:" + sum(raw), Size: int64(len(raw))}, media, nil, x, 1<<20)
+		if err != nil && !fault.IsTerminal(err) {
+			t.Errorf("error %v is not terminal", err)
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range entries {
+			if !entry.IsDir() {
+				t.Errorf("wrote %s", entry.Name())
+			}
+		}
+	})
+}
+
+// FuzzManifest feeds foreign bytes to the parsers of manifest and configuration.
+func FuzzManifest(f *testing.F) {
+	f.Add([]byte(`{"schemaVersion":2,"config":{"digest":"c","size":1},"layers":[{"digest":"l","size":2}]}`))
+	f.Add([]byte(`{"rootfs":{"diff_ids":["d"]}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		want := Want{Locked: &lock.Platform{Config: "c", Layers: []lock.Layer{{Digest: "l", DiffID: "d", Size: 2}}}}
+		m, err := parseManifest(raw, want)
+		if err == nil && (m.Config.Digest != "c" || len(m.Layers) != 1 || m.Layers[0].Digest != "l") {
+			t.Errorf("accepted %+v", m)
+		}
+		_ = checkConfig(raw, want)
+	})
+}
