@@ -77,7 +77,7 @@ func (m *Maker) Ensure(ctx context.Context, wanted []plan.Certificate) error {
 			return fmt.Errorf("certificate %s: %w", p.certificate.Name, err)
 		}
 	}
-	return nil
+	return durable.SyncDir(m.Dir) // the names of new pairs
 }
 
 type pair struct {

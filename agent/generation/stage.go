@@ -41,7 +41,8 @@ func (s *Store) Stage(checked *trust.Checked, delivery protocol.Delivery, filled
 	if err := os.Rename(w.dir, final); err != nil {
 		return fmt.Errorf("stage generation %d: %w", number, err)
 	}
-	return durable.SyncDir(filepath.Dir(final))
+	// The root, too: images, keys and secrets may have got their directories only just now.
+	return errors.Join(durable.SyncDir(filepath.Dir(final)), durable.SyncDir(s.Root))
 }
 
 func (s *Store) stage(w *stager, checked *trust.Checked, delivery protocol.Delivery, filled map[string]bool) error {
