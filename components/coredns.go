@@ -9,9 +9,9 @@ import (
 // corednsPort is above 1024, so that CoreDNS needs no capability.
 const corednsPort = 10053
 
-// coreDNS returns the objects of the cluster's name service. Two replicas run on two nodes
-// wherever the cluster has two: masters are not excluded, so names resolve before the first
-// worker is there. The image was imported by every node's agent and is never pulled.
+// coreDNS returns the objects of the cluster's name service. Two replicas run on masters, on
+// two of them where there are more than one, so names resolve before the first worker is
+// there. The image was imported by the masters' agents and is never pulled.
 func coreDNS(c Cluster, image string) []plan.Object {
 	const namespace, name = "kube-system", "coredns"
 	selector := object{"k8s-app": "kube-dns"}
@@ -20,8 +20,8 @@ func coreDNS(c Cluster, image string) []plan.Object {
 		"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule",
 		"labelSelector": object{"matchLabels": selector},
 	}
-	if max(c.Nodes, len(c.Masters)) > 1 {
-		// The second replica waits for a second node instead of joining the first.
+	if len(c.Masters) > 1 {
+		// The second replica waits for a second master instead of joining the first.
 		spread["minDomains"] = 2
 	}
 	probe := func(path string, port, period, failures int) object {
@@ -53,10 +53,12 @@ func coreDNS(c Cluster, image string) []plan.Object {
 			"template": object{
 				"metadata": object{"labels": selector},
 				"spec": object{
-					"serviceAccountName":            name,
-					"priorityClassName":             "system-cluster-critical",
-					"dnsPolicy":                     "Default",
-					"nodeSelector":                  object{"kubernetes.io/os": "linux"},
+					"serviceAccountName": name,
+					"priorityClassName":  "system-cluster-critical",
+					"dnsPolicy":          "Default",
+					// On masters alone: their image store holds it, so a worker has nothing to fetch for it,
+					// and a worker that goes away takes no DNS with it.
+					"nodeSelector":                  object{"node-role.kubernetes.io/control-plane": ""},
 					"topologySpreadConstraints":     list{spread},
 					"terminationGracePeriodSeconds": 10,
 					"tolerations": list{

@@ -47,7 +47,6 @@ type Cluster struct {
 	Registries        []string // base URLs in the order in which they are tried
 
 	Masters       []Peer // all of them, in a stable order
-	Nodes         int    // how many nodes the cluster begins with; 0 is unknown
 	APIAddress    string // address of the load balancer on the cluster network
 	APIPort       int    // of the load balancer and of each API server; 6443 when 0
 	APIFloatingIP string // public address of the API; empty when there is none

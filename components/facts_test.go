@@ -33,7 +33,7 @@ func testCluster() Cluster {
 		Lock: testLock(), LockDigest: "sha256:" + strings.Repeat("ab", 32),
 		Registries: []string{"http://192.0.2.1:5000"},
 		Masters:    []Peer{{"k8s-master-0", "10.0.0.10"}, {"k8s-master-1", "10.0.0.11"}, {"k8s-master-2", "10.0.0.12"}},
-		Nodes:      6, APIAddress: "10.0.0.5", APIFloatingIP: "198.51.100.7", UpstreamDNS: []string{"192.0.2.53", "192.0.2.54"},
+		APIAddress: "10.0.0.5", APIFloatingIP: "198.51.100.7", UpstreamDNS: []string{"192.0.2.53", "192.0.2.54"},
 		Authorities: Authorities{Kubernetes: "(kubernetes CA)\n", Etcd: "(etcd CA)\n", FrontProxy: "(front-proxy CA)\n"},
 		Deployment:  "c2a1a0b8-0000-4000-8000-000000000001",
 	}

@@ -72,9 +72,10 @@ func render(c Cluster, n Node) (plan.Plan, error) {
 			return plan.Plan{}, err
 		}
 	}
-	p.Images = append(p.Images, pause, dns)
+	p.Images = append(p.Images, pause)
 	p.Files = append(p.Files, plan.File{Path: "agent/kubernetes-ca.crt", Mode: "0444", Content: c.Authorities.Kubernetes})
 	if n.Role == RoleMaster {
+		p.Images = append(p.Images, dns)
 		p.Certificates = append(p.Certificates, plan.Certificate{Name: ClusterAdmin, Purpose: ClusterAdmin, Owner: "root"})
 	}
 	p.Tasks = tasks(c, n, dns.Import)

@@ -29,7 +29,6 @@ func factProperties() []cloud.Property {
 		{Name: "service_cidr", Kind: cloud.String, Required: true},
 		{Name: "dns_nameserver", Kind: cloud.List},
 		{Name: "kube_tag", Kind: cloud.String, Required: true},
-		{Name: "node_total", Kind: cloud.Number},
 	}
 }
 
@@ -50,12 +49,11 @@ func (d deployment) facts(ctx context.Context, req cloud.Request) (components.Cl
 	if err != nil && !store.IsNotFound(err) {
 		return fail(err)
 	}
-	total, _ := number(req.Properties["node_total"])
 	masters := peers(req)
 	c := components.Cluster{
 		UUID: cluster.UUID, Name: cluster.Name, KubernetesVersion: text(req, "kube_tag"),
 		Lock: d.trust.Locked, LockDigest: d.trust.Digest, Registries: d.trust.Registries,
-		Masters: masters, Nodes: total,
+		Masters:    masters,
 		APIAddress: text(req, "api_address"), APIFloatingIP: floating(req),
 		PodCIDR: text(req, "pods_network_cidr"), ServiceCIDR: text(req, "service_cidr"),
 		UpstreamDNS:      list(req.Properties["dns_nameserver"]),
@@ -104,16 +102,4 @@ func list(v any) []string {
 		out = append(out, fmt.Sprint(e))
 	}
 	return out
-}
-
-func number(v any) (int, bool) {
-	switch n := v.(type) {
-	case int:
-		return n, true
-	case int64:
-		return int(n), true
-	case float64:
-		return int(n), true
-	}
-	return 0, false
 }

@@ -44,7 +44,6 @@ func stackSpec(cluster *store.Cluster, groups []store.Nodegroup, template *store
 		"node_name_prefix":    name,
 		"master_count":        masters.NodeCount,
 		"node_count":          workers.NodeCount,
-		"node_total":          masters.NodeCount + workers.NodeCount,
 		"master_nodegroup":    masters.UUID,
 		"worker_nodegroup":    workers.UUID,
 		"master_flavor":       value(masters.FlavorID),

@@ -315,7 +315,7 @@ func builtin(t testing.TB, masters, workers int) engine.Spec {
 	}
 	s := spec(files, map[string]any{
 		"cluster_name": "k8s", "cluster_uuid": "c", "node_name_prefix": "k8s-abc", "master_count": masters, "node_count": workers, "master_flavor": "m",
-		"flavor": "w", "image": "i", "external_network": "public", "master_nodegroup": "a", "worker_nodegroup": "b", "kube_tag": "v1.36.3", "node_total": masters + workers,
+		"flavor": "w", "image": "i", "external_network": "public", "master_nodegroup": "a", "worker_nodegroup": "b", "kube_tag": "v1.36.3",
 	})
 	s.Template = templates.Cluster
 	return s

@@ -31,7 +31,7 @@ func spec(t testing.TB, masters, workers int, more map[string]any) engine.Spec {
 		"cluster_name": "k8s", "cluster_uuid": "c", "node_name_prefix": "k8s-abc", "master_count": masters, "node_count": workers,
 		"master_flavor": "m", "flavor": "w", "image": "fcos", "keypair": "my_keypair", "external_network": "public",
 		"master_nodegroup": "ng-m", "worker_nodegroup": "ng-w",
-		"kube_tag": "v1.36.3", "node_total": masters + workers,
+		"kube_tag": "v1.36.3",
 	}
 	for k, v := range more {
 		params[k] = v

@@ -61,9 +61,9 @@ const (
 )
 
 // fast is how often servers are checked that are down or about to change, if their monitor's
-// delay is not even shorter: a refused connection costs next to nothing, and a cluster waits
-// for its first API server.
-const fast = 100 * time.Millisecond
+// delay is not even shorter: a cluster waits for its first API server. Not more often: while
+// an API server starts, each check is a TLS handshake that it pays for.
+const fast = 250 * time.Millisecond
 
 // render returns haproxy's configuration.
 func render(s setup) configuration {
