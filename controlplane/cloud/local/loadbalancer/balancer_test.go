@@ -501,7 +501,7 @@ func TestHAProxyHasNoRightsInItsContainer(t *testing.T) {
 			t.Error("/usr can be written")
 		}
 	}
-	if seen != 2 {
+	if seen < 2 { // a worker of before the last reload may still be ending
 		t.Errorf("%d processes of haproxy, want a master and a worker", seen)
 	}
 }
