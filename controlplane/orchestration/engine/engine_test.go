@@ -511,7 +511,8 @@ func TestDeleteInterruptsARunningCreation(t *testing.T) {
 	if err := b.engine.DeleteStack(t.Context(), id, b.fence, "bob", 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-ended; !errors.Is(err, engine.ErrInterrupted) || fault.KindOf(err) != fault.Conflict {
+	// It is interrupted, or a write of its own has met the lost fence just before.
+	if err := <-ended; fault.KindOf(err) != fault.Conflict {
 		t.Errorf("the creation ended with %v", err)
 	}
 	if res := b.run(id); res.Status != store.DeleteComplete {
