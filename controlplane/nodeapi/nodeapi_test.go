@@ -224,6 +224,32 @@ func TestPlanIsDeliveredOnceAndWaitedFor(t *testing.T) {
 	}
 }
 
+func TestAPlanThatAnotherKeySignedIsLeftToTheNodeToRefuse(t *testing.T) {
+	h, other := newHarness(t), newHarness(t)
+	n := h.joined(h.cluster(), "a", store.RoleWorker)
+	h.system.Plans, other.system.Plans = other.system.Plans, h.system.Plans
+	deployment := h.publish(n, 1, func(p *plan.Plan) {
+		p.Secrets = []plan.Secret{{Name: "service-account-key", Version: "1", Owner: "root"}}
+	})
+	h.system.Plans, other.system.Plans = other.system.Plans, h.system.Plans
+	delivery, _, err := n.api.Plan(t.Context(), "", 0)
+	if err != nil || delivery == nil || delivery.LockBytes != nil {
+		t.Fatalf("%+v, %v", delivery, err)
+	}
+	if _, _, err := plan.Open(t.Context(), delivery.Envelope, []protocol.PlanKey{h.system.Plans.PlanKey()}); err == nil {
+		t.Error("the plan is by our key after all")
+	}
+	if claim := plan.ClaimOf(delivery.Envelope); claim.Deployment != deployment {
+		t.Errorf("deployment %q", claim.Deployment)
+	}
+	if err := n.api.Signals(t.Context(), []protocol.Signal{signalOf(n, deployment, protocol.Failed)}); err != nil {
+		t.Errorf("the refusal: %v", err)
+	}
+	if _, err := n.api.Secret(t.Context(), "service-account-key", "1"); err == nil {
+		t.Error("a plan that is not ours has opened a secret")
+	}
+}
+
 func TestShutdownEndsTheLongPoll(t *testing.T) {
 	h := newHarness(t)
 	n := h.joined(h.cluster(), "a", store.RoleWorker)

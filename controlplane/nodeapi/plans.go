@@ -79,17 +79,19 @@ func readWait(r *http.Request) (time.Duration, error) {
 	return min(wait, maxWait), nil
 }
 
+// deliver answers with a plan and its lock. One that our key has not signed goes out as it is:
+// the node refuses it and says so, which fails its deployment at once and with the reason, while
+// an error here would be repeated until the deadline.
 func (s *Server) deliver(ctx context.Context, w http.ResponseWriter, row *store.Plan) error {
+	delivery := protocol.Delivery{Envelope: row.Envelope}
 	p, err := s.System.Plans.Open(ctx, row.Envelope)
 	if err != nil {
-		return fmt.Errorf("stored plan %d of node %s: %w", row.Generation, row.NodeID, err)
-	}
-	lock, signature, err := s.Locks.Lock(ctx, p.Lock)
-	if err != nil {
+		s.Log.ErrorContext(ctx, "a stored plan is not ours, the node will refuse it", "node", row.NodeID, "generation", row.Generation, "error", err)
+	} else if delivery.LockBytes, delivery.LockSignature, err = s.Locks.Lock(ctx, p.Lock); err != nil {
 		return fmt.Errorf("lock %s of plan %d of node %s: %w", p.Lock, row.Generation, row.NodeID, err)
 	}
 	w.Header().Set("ETag", etag(row.Digest))
-	writeJSON(w, http.StatusOK, protocol.Delivery{Envelope: row.Envelope, LockBytes: lock, LockSignature: signature})
+	writeJSON(w, http.StatusOK, delivery)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +11,6 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 )
@@ -260,10 +260,26 @@ func (tx *Tx) apply(o object, data []byte) error {
 			return err
 		}
 	}
-	if err := renameio.WriteFile(path, data, 0o600, renameio.WithTempDir(dir)); err != nil {
+	if err := tx.store.replace(path, data); err != nil {
 		return err
 	}
 	return syncDir(dir)
+}
+
+// replace makes data the content of a file in one step. All writers hold the store's lock, so one
+// temporary name serves them all, and what a killed one left is overwritten by the next.
+func (s *Store) replace(path string, data []byte) error {
+	next := filepath.Join(s.dir, ".next")
+	f, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = cmp.Or(err, f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(next, path)
 }
 
 func syncDir(dir string) error {

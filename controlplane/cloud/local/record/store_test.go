@@ -92,6 +92,23 @@ func TestIdsThatArePathsAreUnknownObjects(t *testing.T) {
 	}
 }
 
+func TestWhatAKilledWriterLeftIsOverwritten(t *testing.T) {
+	s := open(t)
+	half := filepath.Join(s.Dir(), ".next")
+	if err := os.WriteFile(half, []byte(`{"Name": "half of something longer than what comes`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Update(t.Context(), func(tx *record.Tx) error { return tx.Put("ship", "a", ship{Name: "a"}) }); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := record.Get[ship](s, "ship", "a"); err != nil || got.Name != "a" {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if _, err := os.Stat(half); !os.IsNotExist(err) {
+		t.Errorf("the temporary file is still there: %v", err)
+	}
+}
+
 func TestFilesLeftHalfWrittenAreNotObjects(t *testing.T) {
 	s := open(t)
 	dir := filepath.Join(s.Dir(), "ship")

@@ -1,0 +1,77 @@
+//go:build acceptance
+
+package acceptance
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite"
+
+	"slipway.build/slipway/test/harness"
+)
+
+// state is the tests' own state directory.
+const state = "/var/lib/sliptest-acceptance"
+
+// prepare returns a system whose slipwayd answers, without a cluster.
+func prepare(t *testing.T) *harness.System {
+	t.Helper()
+	s := harness.Claim(t, state)
+	s.Slipway(t, "up", "--no-cluster")
+	return s
+}
+
+// request writes a create request and returns its path.
+func request(t *testing.T, name string, masters, nodes int, more ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name+".json")
+	text := fmt.Sprintf(`{"name": %q, "cluster_template_id": "0562d357-8641-4759-8fed-8173f02c9633", "keypair": "my_keypair", "master_count": %d, "node_count": %d%s}`,
+		name, masters, nodes, strings.Join(append([]string{""}, more...), ", "))
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// ended waits until the cluster's creation has ended and returns it.
+func ended(t *testing.T, s *harness.System, name string, limit time.Duration) harness.Cluster {
+	t.Helper()
+	var c harness.Cluster
+	harness.Eventually(t, limit, "the end of the creation of "+name, func() error {
+		if c = s.Show(t, name); c.Status == "CREATE_IN_PROGRESS" {
+			return fmt.Errorf("it is %s", c.Status)
+		}
+		return nil
+	})
+	return c
+}
+
+// database opens the control plane's database beside slipwayd.
+func database(t *testing.T, s *harness.System) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.State, "control", "slipway.db")+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// count is the number that a query returns.
+func count(t *testing.T, db *sql.DB, query string, args ...any) int {
+	t.Helper()
+	var n int
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := db.QueryRowContext(ctx, query, args...).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
