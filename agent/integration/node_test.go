@@ -140,7 +140,7 @@ func (n *node) boot() {
 	}(n.nspn)
 }
 
-// enterCgroup gives the container a cgroup of its own in every v1 hierarchy: two systemds in one
+// enterCgroup gives the container a cgroup of its own in every hierarchy: two systemds in one
 // would disturb each other. The shell puts itself there and becomes nspawn.
 func (n *node) enterCgroup() {
 	var script strings.Builder
@@ -158,18 +158,16 @@ func (n *node) enterCgroup() {
 	n.nspn.Path = "/bin/sh"
 }
 
-// cgroups returns the container's directory in each v1 hierarchy; none where there is only v2.
+// cgroups returns the container's directory in each hierarchy: the one of v2 alone, or those of v1
+// with the empty v2 one beside them, in which nspawn and systemd keep their names too.
 func cgroups() []string {
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.procs"); err == nil {
+		return []string{filepath.Join("/sys/fs/cgroup", machine)}
+	}
 	var out []string
 	mounts, _ := filepath.Glob("/sys/fs/cgroup/*/cgroup.procs")
 	for _, file := range mounts {
-		hierarchy := filepath.Dir(file)
-		if _, err := os.Stat("/sys/fs/cgroup/cgroup.procs"); err == nil {
-			return nil
-		}
-		if filepath.Base(hierarchy) != "unified" {
-			out = append(out, filepath.Join(hierarchy, machine))
-		}
+		out = append(out, filepath.Join(filepath.Dir(file), machine))
 	}
 	return out
 }
