@@ -3,8 +3,6 @@
 package acceptance
 
 import (
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -23,10 +21,7 @@ func TestDownLeavesNothing(t *testing.T) {
 		if left := s.Servers(t); len(left) != 0 {
 			t.Errorf("servers: %+v", left)
 		}
-		gone(t, s, "delete", func(kind string) bool {
-			// slipwayd itself, its network and its directory are to stay until down.
-			return strings.Contains(kind, "/slip-srv-") || strings.Contains(kind, "/slip-net-") || strings.HasPrefix(kind, "mount")
-		})
+		gone(t, s, "delete", func(what string) bool { return !staysUntilDown(s, what) })
 		deleted := time.Since(begun)
 		s.Slipway(t, "down")
 		t.Logf("round %d: up %s, deleted after %s, down after %s", round+1, up.Round(time.Millisecond), deleted.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond))
@@ -34,9 +29,20 @@ func TestDownLeavesNothing(t *testing.T) {
 	}
 }
 
+// staysUntilDown reports whether something is there without a cluster, too: slipwayd with its
+// unit, the external network with its firewall, and the state directory.
+func staysUntilDown(s *harness.System, what string) bool {
+	switch what {
+	case "link slip-ext", "nftables table slip", "directory " + s.State:
+		return true
+	}
+	return strings.HasPrefix(what, "process ") && strings.HasSuffix(what, " slipwayd") ||
+		strings.HasPrefix(what, "cgroup ") && strings.HasSuffix(what, "/slipwayd.service")
+}
+
 // TestDownInTheMiddleOfACreationLeavesNothing takes the system away at three moments of a
-// creation: while the network is made, while servers boot, and while nodes pull; the last time
-// under a `slipway up` that is still running.
+// creation: while the network is made, while servers boot, and while nodes pull; then under a
+// `slipway up` that is still running, and after slipwayd has died.
 func TestDownInTheMiddleOfACreationLeavesNothing(t *testing.T) {
 	s := harness.Claim(t, state)
 	for _, m := range []struct{ moment, query string }{
@@ -45,16 +51,14 @@ func TestDownInTheMiddleOfACreationLeavesNothing(t *testing.T) {
 		{"nodes pull", "SELECT count(*) FROM nodes WHERE joined_at IS NOT NULL"},
 	} {
 		t.Run(m.moment, func(t *testing.T) {
+			s.AtFailure(t)
 			s.Slipway(t, "up", "--no-cluster")
 			db := database(t, s)
 			s.Slipway(t, "cluster", "create", "-f", request(t, "k8s", 1, 1))
-			harness.Eventually(t, time.Minute, m.moment, func() error {
-				if count(t, db, m.query) == 0 {
-					return os.ErrNotExist
-				}
-				return nil
-			})
-			db.Close()
+			reached(t, db, m.moment, m.query)
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
 			begun := time.Now()
 			s.Slipway(t, "down")
 			t.Logf("down in %s", time.Since(begun).Round(time.Millisecond))
@@ -62,34 +66,26 @@ func TestDownInTheMiddleOfACreationLeavesNothing(t *testing.T) {
 		})
 	}
 	t.Run("up still runs", func(t *testing.T) {
-		up := exec.Command(s.Program("slipway"), "up", "--masters", "1", "--nodes", "1")
-		up.Env = append(os.Environ(), "SLIPWAY_STATE="+s.State)
-		if err := up.Start(); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan error, 1)
-		go func() { ended <- up.Wait() }()
-		harness.Eventually(t, time.Minute, "a server", func() error {
-			if len(s.Servers(t)) == 0 {
-				return os.ErrNotExist
-			}
-			return nil
-		})
+		s.AtFailure(t)
+		up := s.StartSlipway(t, "up", "--masters", "1", "--nodes", "1")
+		awaitServers(t, s, 1)
 		s.Slipway(t, "down")
-		if err := <-ended; err == nil {
-			t.Error("the interrupted up says that it has succeeded")
+		select {
+		case err := <-up:
+			if err == nil {
+				t.Error("the interrupted up says that it has succeeded")
+			}
+		case <-time.After(patience):
+			t.Fatal("up runs on after down")
 		}
 		gone(t, s, "down", func(string) bool { return true })
 	})
 	t.Run("slipwayd is killed first", func(t *testing.T) {
+		s.AtFailure(t)
 		s.Slipway(t, "up", "--no-cluster")
+		s.OwnDaemon(t)
 		s.Slipway(t, "cluster", "create", "-f", request(t, "k8s", 1, 1))
-		harness.Eventually(t, time.Minute, "two servers", func() error {
-			if len(s.Servers(t)) < 2 {
-				return os.ErrNotExist
-			}
-			return nil
-		})
+		awaitServers(t, s, 2)
 		s.KillDaemon(t)
 		s.Slipway(t, "down")
 		gone(t, s, "down", func(string) bool { return true })

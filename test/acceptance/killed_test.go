@@ -26,12 +26,7 @@ func TestACreationSurvivesAControlPlaneThatIsKilledFiveTimes(t *testing.T) {
 		{"a node has joined", "SELECT count(*) FROM nodes WHERE joined_at IS NOT NULL"},
 		{"a node is healthy", "SELECT count(*) FROM signals WHERE phase = 'healthy'"},
 	} {
-		harness.Eventually(t, 5*time.Minute, m.moment, func() error {
-			if count(t, db, m.query) == 0 {
-				return os.ErrNotExist
-			}
-			return nil
-		})
+		reached(t, db, m.moment, m.query)
 		s.KillDaemon(t)
 		t.Logf("killed when %s, after %s: %d events, %d resources, %d nodes joined, %d healthy", m.moment, time.Since(begun).Round(time.Millisecond),
 			count(t, db, "SELECT count(*) FROM events"), count(t, db, "SELECT count(*) FROM resources"),
@@ -41,13 +36,13 @@ func TestACreationSurvivesAControlPlaneThatIsKilledFiveTimes(t *testing.T) {
 		}
 		s.StartDaemon(t)
 	}
-	c := ended(t, s, "k8s", 10*time.Minute)
+	c := ended(t, s, "k8s")
 	t.Logf("after %s: %s %s", time.Since(begun).Round(time.Millisecond), c.Status, c.Reason)
 	if c.Status != "CREATE_COMPLETE" {
 		t.Fatalf("the cluster is %s: %s", c.Status, c.Reason)
 	}
 	k := s.Kubectl(t, "k8s")
-	harness.Eventually(t, time.Minute, "six ready nodes", func() error { return k.Ready(6) })
+	harness.Eventually(t, patience, "six ready nodes", func() error { return k.Ready(6) })
 	oneHistory(t, db)
 	nothingTwice(t, s, db)
 }
@@ -97,8 +92,8 @@ func nothingTwice(t *testing.T, s *harness.System, db *sql.DB) {
 		}
 	}
 	t.Logf("name spaces: %v", spaces)
-	if spaces["net"] != 1 || spaces["srv"] != 6 {
-		t.Errorf("name spaces: %v, want 1 net and 6 srv", spaces)
+	if spaces["net"] != 1 || spaces["srv"] != 6 || spaces["lb"] != 1 {
+		t.Errorf("name spaces: %v, want 1 net, 6 srv and 1 lb", spaces)
 	}
 	containers := harness.Containers(t)
 	t.Logf("containers: %v", containers)

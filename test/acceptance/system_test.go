@@ -5,6 +5,7 @@ package acceptance
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,11 +21,17 @@ import (
 // state is the tests' own state directory.
 const state = "/var/lib/sliptest-acceptance"
 
-// prepare returns a system whose slipwayd answers, without a cluster.
+// patience bounds what has no deadline of its own: how long a machine that is busy may take for
+// anything. It is far below the hour that a creation has, so that it also tells what fails at
+// once from what fails by its deadline.
+const patience = 15 * time.Minute
+
+// prepare returns a system whose slipwayd answers and can be killed, without a cluster.
 func prepare(t *testing.T) *harness.System {
 	t.Helper()
 	s := harness.Claim(t, state)
 	s.Slipway(t, "up", "--no-cluster")
+	s.OwnDaemon(t)
 	return s
 }
 
@@ -41,16 +48,45 @@ func request(t *testing.T, name string, masters, nodes int, more ...string) stri
 }
 
 // ended waits until the cluster's creation has ended and returns it.
-func ended(t *testing.T, s *harness.System, name string, limit time.Duration) harness.Cluster {
+func ended(t *testing.T, s *harness.System, name string) harness.Cluster {
 	t.Helper()
 	var c harness.Cluster
-	harness.Eventually(t, limit, "the end of the creation of "+name, func() error {
-		if c = s.Show(t, name); c.Status == "CREATE_IN_PROGRESS" {
-			return fmt.Errorf("it is %s", c.Status)
+	harness.Eventually(t, patience, "the end of the creation of "+name, func() (err error) {
+		if c, err = s.TryShow(name); err == nil && c.Status == "CREATE_IN_PROGRESS" {
+			err = fmt.Errorf("it is %s", c.Status)
+		}
+		return err
+	})
+	return c
+}
+
+// reached waits until a query of the control plane's database returns more than zero.
+func reached(t *testing.T, db *sql.DB, moment, query string) {
+	t.Helper()
+	harness.Eventually(t, patience, "the moment when "+moment, func() error {
+		if count(t, db, query) == 0 {
+			return errors.New("it has not come")
 		}
 		return nil
 	})
-	return c
+}
+
+// awaitServers waits until there are as many servers that run.
+func awaitServers(t *testing.T, s *harness.System, want int) {
+	t.Helper()
+	harness.Eventually(t, patience, fmt.Sprintf("%d servers that run", want), func() error {
+		all, err := s.TryServers()
+		running := 0
+		for _, one := range all {
+			if one.PID != 0 {
+				running++
+			}
+		}
+		if err == nil && running < want {
+			err = fmt.Errorf("only %d of %d run", running, len(all))
+		}
+		return err
+	})
 }
 
 // database opens the control plane's database beside slipwayd.

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"slipway.build/slipway/test/harness"
 )
 
 // process is a process of the host, seen through /proc.
@@ -19,32 +21,13 @@ type process struct {
 }
 
 // find returns the process with that program name among those of the node.
-func (s server) find(t *testing.T, comm string) process {
+func find(t *testing.T, n harness.Server, program string) process {
 	t.Helper()
-	want, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", s.PID))
-	if err != nil {
-		t.Fatal(err)
+	pids := n.Processes(t, program)
+	if len(pids) == 0 {
+		t.Fatalf("no process %s on %s", program, n.Name)
 	}
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		space, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid))
-		if err != nil || space != want {
-			continue
-		}
-		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-		if err == nil && filepath.Base(strings.TrimSuffix(exe, " (deleted)")) == comm {
-			return process{pid, status(t, pid)}
-		}
-	}
-	t.Fatalf("no process %s on %s", comm, s.Name)
-	return process{}
+	return process{pids[0], status(t, pids[0])}
 }
 
 func status(t *testing.T, pid int) map[string]string {

@@ -2,38 +2,32 @@ package harness
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
-// product reports whether a name is one that the product gives. Names that begin with "slipt"
-// are those of the tests of single packages, which may run at the same time.
-func product(name string) bool {
-	return strings.HasPrefix(name, "slip") && !strings.HasPrefix(name, "slipt")
-}
-
-// Leftovers lists what of a Slipway is on this machine, without asking Slipway: processes,
-// links, network name spaces, nftables tables, mounts, cgroups and state. All that Slipway
-// makes on a host has a name that begins with "slip".
+// Leftovers lists what of a Slipway is on this machine, without asking Slipway: links, files
+// in /run (network name spaces among them), nftables tables, mounts, processes, cgroups and the
+// state directory. All that Slipway makes on a host has a name that begins with "slip".
 func (s *System) Leftovers(t *testing.T) []string {
 	t.Helper()
 	var found []string
 	add := func(kind, name string) { found = append(found, kind+" "+name) }
 
-	for _, l := range strings.Split(output(t, "ip", "-o", "link"), "\n") {
+	for l := range strings.Lines(output(t, "ip", "-o", "link")) {
 		if f := strings.Fields(l); len(f) > 1 && product(f[1]) {
-			add("link", strings.TrimSuffix(f[1], ":"))
+			name, _, _ := strings.Cut(strings.TrimSuffix(f[1], ":"), "@")
+			add("link", name)
 		}
 	}
-	for _, dir := range []string{"/run/netns", "/run/systemd/nspawn/propagate", "/run/lock", "/run"} {
+	for _, dir := range []string{"/run", "/run/lock", "/run/netns", "/run/systemd/nspawn/propagate", "/run/systemd/nspawn/unix-export"} {
 		names, err := os.ReadDir(dir)
-		if err != nil {
-			continue
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
 		}
 		for _, n := range names {
 			if product(n.Name()) {
@@ -41,65 +35,112 @@ func (s *System) Leftovers(t *testing.T) []string {
 			}
 		}
 	}
-	for _, l := range strings.Split(output(t, "nft", "list", "tables"), "\n") {
+	for l := range strings.Lines(output(t, "nft", "list", "tables")) {
 		if f := strings.Fields(l); len(f) == 3 && product(f[2]) {
 			add("nftables table", f[2])
 		}
 	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, l := range strings.Split(string(mounts), "\n") {
-		f := strings.Fields(l)
-		if len(f) > 4 && (f[4] == s.State || strings.HasPrefix(f[4], s.State+"/") || strings.HasPrefix(f[4], "/var/lib/slipway") || strings.HasPrefix(f[4], "/run/slipway")) {
-			add("mount", f[4])
+	all := mounts(t)
+	for _, m := range all {
+		if s.ownMount(m.point) {
+			add("mount", m.point)
 		}
 	}
+	above := ancestors()
 	for _, pid := range processes(t) {
-		if program, ours := s.ours(pid); ours {
+		if program, ours := s.leftover(pid); ours && !slices.Contains(above, pid) {
 			add("process", fmt.Sprintf("%d %s", pid, program))
 		}
 	}
-	filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && ownGroup(d.Name()) {
-			add("cgroup", path)
-			return fs.SkipDir
+	for _, dir := range hierarchies(all) {
+		for _, group := range ownGroups(dir, dir) {
+			add("cgroup", group)
 		}
-		return nil
-	})
+	}
 	if _, err := os.Stat(s.State); err == nil {
 		add("directory", s.State)
 	}
 	return found
 }
 
-// ownGroup reports whether a cgroup is one that the product makes on the host. Units of nodes,
-// such as slipway-agent.service, are inside of those, and also in the nodes of other tests.
-func ownGroup(name string) bool {
-	return strings.HasPrefix(name, "slip-") || strings.HasPrefix(name, "slipwayd")
+// ownGroups lists the product's cgroups in a directory of a hierarchy, and in the slices there.
+func ownGroups(hierarchy, dir string) []string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil // it went while we looked
+	}
+	var found []string
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		switch {
+		case !e.IsDir():
+		case ownGroup(strings.TrimPrefix(path, hierarchy)):
+			found = append(found, path)
+		case strings.HasSuffix(e.Name(), ".slice"):
+			found = append(found, ownGroups(hierarchy, path)...)
+		}
+	}
+	return found
 }
 
-// ours reports whether a process is slipwayd, in a container of the local cloud, or watches
-// over one.
-func (s *System) ours(pid int) (program string, yes bool) {
+// leftover reports whether a process is part of a Slipway: a program of it, something in a
+// container of the local cloud, what watches over one, or a tool at work on the state
+// directory. A slipway-agent in a node of a single package's test is not.
+func (s *System) leftover(pid int) (program string, yes bool) {
 	argv := commandLine(pid)
 	if len(argv) == 0 {
-		return "", false
+		return "", false // it is gone, or a thread of the kernel
 	}
 	program = filepath.Base(argv[0])
-	if program == "slipwayd" || slices.ContainsFunc(argv, func(a string) bool { return strings.Contains(a, s.State) }) {
-		return program, pid != os.Getpid()
+	groups := cgroups(pid)
+	switch {
+	case slices.ContainsFunc(groups, ownGroup), program == "slipwayd":
+		return program, true
+	case program == "slipway-agent":
+		return program, !slices.ContainsFunc(groups, testGroup)
+	case program == "systemd-nspawn":
+		if machine, _ := argument(argv, "--machine"); product(machine) {
+			return program, true
+		}
 	}
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	return program, strings.Contains(string(b), "/slip-")
+	return program, slices.ContainsFunc(argv, func(a string) bool { return strings.Contains(a, s.State) })
+}
+
+// others names what runs of Slipways with another state directory. Their names on the host are
+// ours too, so that `slipway down` would take them away.
+func (s *System) others(t *testing.T) []string {
+	t.Helper()
+	var found []string
+	for _, pid := range processes(t) {
+		if name := s.foreign(commandLine(pid)); name != "" {
+			found = append(found, name)
+		}
+	}
+	return found
+}
+
+// foreign names the process with that command line when it is the slipwayd or a container of
+// another Slipway.
+func (s *System) foreign(argv []string) string {
+	if state, ok := daemonState(argv); ok && state != s.State {
+		return "slipwayd of " + state
+	}
+	if len(argv) == 0 || filepath.Base(argv[0]) != "systemd-nspawn" {
+		return ""
+	}
+	machine, _ := argument(argv, "--machine")
+	dir, _ := argument(argv, "--directory")
+	if product(machine) && !below(dir, s.State) {
+		return machine + " in " + dir
+	}
+	return ""
 }
 
 func output(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	out, err := exec.Command(name, args...).Output()
+	out, err := try(time.Minute, nil, name, args...)
 	if err != nil {
-		t.Fatalf("%s %s: %v", name, strings.Join(args, " "), err)
+		t.Fatal(err)
 	}
-	return string(out)
+	return out
 }

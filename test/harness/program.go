@@ -37,7 +37,8 @@ func Tail(s string) string {
 	return s
 }
 
-// Eventually repeats check until it succeeds, and fails the test when the limit has passed.
+// Eventually repeats check until it succeeds, and fails the test when the limit has passed. It
+// says what was waited for and why the last check failed.
 func Eventually(t *testing.T, limit time.Duration, what string, check func() error) {
 	t.Helper()
 	end := time.Now().Add(limit)

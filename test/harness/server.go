@@ -22,11 +22,24 @@ type Server struct {
 // Servers are all servers on this machine, by name.
 func (s *System) Servers(t *testing.T) []Server {
 	t.Helper()
-	var all []Server
-	if err := json.Unmarshal([]byte(s.Slipway(t, "local", "servers", "-o", "json")), &all); err != nil {
+	all, err := s.TryServers()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// TryServers is Servers for calls that may fail.
+func (s *System) TryServers() ([]Server, error) {
+	text, err := s.TrySlipway("local", "servers", "-o", "json")
+	if err != nil {
+		return nil, err
+	}
+	var all []Server
+	if err := json.Unmarshal([]byte(text), &all); err != nil {
+		return nil, fmt.Errorf("slipway local servers: %w: %s", err, Tail(text))
+	}
+	return all, nil
 }
 
 // Nodes returns the masters and the workers, and fails the test when there are not as many

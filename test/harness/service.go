@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -24,7 +25,13 @@ func (k Kubectl) UsePod(t *testing.T, p Pod) {
 	if out := k.Run(t, "exec", p.Name, "--", "/probe", "get", "http://127.0.0.1:8080/"); !strings.Contains(out, p.Name) {
 		t.Errorf("exec: %q", out)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	k.forward(t, p)
+}
+
+// forward checks that a forwarded port leads to the pod.
+func (k Kubectl) forward(t *testing.T, p Pod) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	forward := exec.CommandContext(ctx, k.Program, "--kubeconfig", k.Config, "port-forward", "pod/"+p.Name, ":8080")
 	stdout, err := forward.StdoutPipe()
 	if err != nil {
@@ -33,34 +40,44 @@ func (k Kubectl) UsePod(t *testing.T, p Pod) {
 	if err := forward.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { cancel(); forward.Wait() }()
-	line := make([]byte, 200)
-	n, err := stdout.Read(line)
+	defer func() {
+		cancel()
+		_ = forward.Wait() // it has been killed, so that its error says nothing
+	}()
+	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		t.Fatalf("port-forward says nothing: %v", err)
+		t.Fatalf("port-forward says only %q: %v", line, err)
 	}
 	var port int
-	if _, err := fmt.Sscanf(string(line[:n]), "Forwarding from 127.0.0.1:%d", &port); err != nil {
-		t.Fatalf("port-forward says %q: %v", line[:n], err)
+	if _, err := fmt.Sscanf(line, "Forwarding from 127.0.0.1:%d", &port); err != nil {
+		t.Fatalf("port-forward says %q: %v", line, err)
 	}
-	resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
+	client := http.Client{Timeout: time.Minute}
+	resp, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if b, _ := io.ReadAll(resp.Body); !strings.Contains(string(b), p.Name) {
-		t.Errorf("port-forward: %q", b)
+	if b, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(b), p.Name) {
+		t.Errorf("port-forward: %q, %v", b, err)
 	}
 }
 
 // ReachService checks that each pod reaches the workload's service by its DNS name, and through
-// it pods on all nodes.
+// it pods on all nodes. Nodes learn of a new service a while after it is there; once a pod has
+// had an answer, none may fail.
 func (k Kubectl) ReachService(t *testing.T, pods []Pod) {
 	t.Helper()
 	for _, from := range pods {
 		seen := map[string]bool{}
-		Eventually(t, time.Minute, fmt.Sprintf("answers from %d nodes to %s", len(pods), from.Node), func() error {
-			out := k.Run(t, "exec", from.Name, "--", "/probe", "get", "http://echo.default.svc.cluster.local/")
+		Eventually(t, 5*time.Minute, fmt.Sprintf("answers from %d nodes to %s", len(pods), from.Node), func() error {
+			out, err := k.Try("exec", from.Name, "--", "/probe", "get", "http://echo.default.svc.cluster.local/")
+			if err != nil {
+				if len(seen) > 0 {
+					t.Fatalf("from %s, after answers from %v: %v", from.Node, seen, err)
+				}
+				return err
+			}
 			if f := strings.Fields(out); len(f) == 2 {
 				seen[f[0]] = true
 			}
@@ -79,44 +96,42 @@ func (k Kubectl) ReachOutside(t *testing.T, pods []Pod) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	callers := make(chan string, len(pods))
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
-			callers <- host
-			fmt.Fprintln(conn, "outside")
-			conn.Close()
-		}
+	callers, ended := make(chan string, len(pods)), make(chan struct{})
+	go answer(l, callers, ended)
+	defer func() {
+		l.Close()
+		<-ended
 	}()
-	defer l.Close()
 	for _, p := range pods {
 		if out := k.Run(t, "exec", p.Name, "--", "/probe", "dial", l.Addr().String()); strings.TrimSpace(out) != "outside" {
 			t.Errorf("from %s: %q", p.Node, out)
 		}
-		if from := <-callers; !strings.HasPrefix(from, "172.29.") {
-			t.Errorf("from %s: the outside sees %s, not the router's address", p.Node, from)
+		select {
+		case from := <-callers:
+			if !strings.HasPrefix(from, "172.29.") {
+				t.Errorf("from %s: the outside sees %s, not the router's address", p.Node, from)
+			}
+		default:
+			t.Errorf("from %s: nobody has called the outside", p.Node)
 		}
 	}
 }
 
-// Ready checks that the cluster has that many nodes and that all are Ready.
-func (k Kubectl) Ready(nodes int) error {
-	out, err := k.Try("get", "nodes", "--no-headers", "--request-timeout=10s")
-	if err != nil {
-		return err
-	}
-	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if len(lines) != nodes {
-		return fmt.Errorf("want %d nodes: %q", nodes, lines)
-	}
-	for _, l := range lines {
-		if f := strings.Fields(l); len(f) < 5 || f[1] != "Ready" {
-			return fmt.Errorf("node: %s", l)
+// answer says "outside" to every caller, after it has told the caller's address, until the
+// listener is closed.
+func answer(l net.Listener, callers chan<- string, ended chan<- struct{}) {
+	defer close(ended)
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
 		}
+		host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
+		select {
+		case callers <- host:
+		default: // more callers than pods: nobody waits for this one
+		}
+		fmt.Fprintln(conn, "outside")
+		conn.Close()
 	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -27,7 +28,7 @@ const importTool = "/usr/libexec/slipway/slipway-import"
 func (s *System) probeImage(t *testing.T, nodes []Server) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "probe")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "./test/e2e/probe")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "./test/harness/probe")
 	cmd.Dir = s.Root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -140,7 +141,10 @@ func (s *System) Deploy(t *testing.T, k Kubectl, nodes []Server) []Pod {
 		t.Fatal(err)
 	}
 	k.Run(t, "apply", "-f", manifest)
-	k.Run(t, "rollout", "status", "deployment/echo", "--timeout=90s")
+	Eventually(t, 5*time.Minute, "the workload's rollout", func() error {
+		_, err := k.Try("rollout", "status", "deployment/echo", "--timeout=60s")
+		return err
+	})
 	var pods []Pod
 	seen := map[string]bool{}
 	for _, l := range strings.Fields(k.Run(t, "get", "pods", "-l", "app=echo", "-o", `jsonpath={range .items[*]}{.metadata.name}={.spec.nodeName} {end}`)) {

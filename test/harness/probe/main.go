@@ -1,4 +1,4 @@
-// Command probe is what runs in the pods of the end-to-end test: a server that says where it
+// Command probe is what runs in the pods of the tests of whole systems: a server that says where it
 // runs, and the clients that the test executes in a pod. It is one static binary, because the
 // image that it goes into has nothing else.
 package main
