@@ -1,8 +1,9 @@
 package components
 
-// kubeProxy makes Services reachable on a node by iptables rules, with the node OS's
-// iptables. It works on the node's network namespace, so it is root there, with the
-// capabilities for that alone and a read-only file system but for the lock of iptables.
+// kubeProxy makes Services reachable on a node by nftables, with the node OS's nft: a change is
+// one transaction of a single program, and its cost follows what changed, not all that is there.
+// It works on the node's network namespace, so it is root there, with the capabilities for that
+// alone and a read-only file system.
 func kubeProxy(c Cluster, n Node) Component {
 	const name = "kube-proxy"
 	var after []string
@@ -63,10 +64,10 @@ conntrack:
   min: 0
 detectLocalMode: ClusterCIDR
 healthzBindAddress: 127.0.0.1:10256
-iptables:
+metricsBindAddress: 127.0.0.1:10249
+mode: nftables
+nftables:
   minSyncPeriod: 200ms
   syncPeriod: 30s
-metricsBindAddress: 127.0.0.1:10249
-mode: iptables
 `
 }

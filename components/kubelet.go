@@ -82,6 +82,7 @@ healthzBindAddress: 127.0.0.1
 healthzPort: 10248
 imageGCHighThresholdPercent: 85
 imageGCLowThresholdPercent: 80
+makeIPTablesUtilChains: false
 port: 10250
 readOnlyPort: 0
 resolvConf: /etc/resolv.conf

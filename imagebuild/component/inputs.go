@@ -19,7 +19,7 @@ import (
 
 // format is the version of everything that this package itself does to the bytes: how it
 // packs, what it writes into manifests. It is raised when any of that changes.
-const format = 1
+const format = 2
 
 // inputs is everything that decides the digests of one image. Its JSON form is hashed into
 // the cache key.

@@ -11,7 +11,7 @@ func Recipes() []Recipe {
 		kubernetes("kube-apiserver"),
 		kubernetes("kube-controller-manager"),
 		kubernetes("kubelet", "mount", "umount"),
-		kubernetes("kube-proxy", "iptables-restore", "iptables-save", "nft"),
+		kubernetes("kube-proxy", "nft"),
 		kubernetes("kubectl"),
 		kubernetes("kube-scheduler"),
 		etcd(), containerd(), shim(), cni(), coredns(), pause(),
