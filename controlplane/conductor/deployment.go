@@ -12,6 +12,7 @@ import (
 	"slipway.build/slipway/components"
 	"slipway.build/slipway/controlplane/cloud"
 	"slipway.build/slipway/controlplane/fault"
+	"slipway.build/slipway/controlplane/nodeapi"
 	"slipway.build/slipway/controlplane/pki"
 	"slipway.build/slipway/controlplane/store"
 )
@@ -175,16 +176,17 @@ func nodeName(s *store.Store, id string) string {
 
 // lastWords says how far a node has come, for a person who asks why it is late.
 func lastWords(s *store.Store, node *store.Node) string {
-	row, err := s.LastSignal(context.Background(), node.ID)
-	if err != nil {
-		if node.State == store.NodeRegistered {
-			return "it has not joined"
-		}
+	report, found, err := nodeapi.LastReport(context.Background(), s, node.ClusterID, node.ID)
+	switch {
+	case err != nil:
+		return "its last report cannot be read: " + err.Error()
+	case !found && node.State == store.NodeRegistered:
+		return "it has not joined"
+	case !found:
 		return "it has joined and reported nothing since"
+	case report.Progress == nil || report.Progress.Waiting == "":
+		return "its last report: " + string(report.Phase)
+	default:
+		return "its last report: " + string(report.Phase) + ", waiting for " + report.Progress.Waiting
 	}
-	var signal protocol.Signal
-	if json.Unmarshal(row.Body, &signal) != nil || signal.Progress == nil || signal.Progress.Waiting == "" {
-		return "its last report: " + row.Phase
-	}
-	return "its last report: " + row.Phase + ", waiting for " + signal.Progress.Waiting
 }

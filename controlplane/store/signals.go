@@ -47,10 +47,3 @@ func (r Reader) Signals(ctx context.Context, deployment string, after int64) ([]
 	}
 	return ss, nil
 }
-
-// LastSignal returns the node's newest signal, or ErrNotFound.
-func (r Reader) LastSignal(ctx context.Context, node string) (*Signal, error) {
-	s := new(Signal)
-	err := r.db.NewSelect().Model(s).Where("node_id = ?", node).OrderExpr("seq DESC").Limit(1).Scan(ctx)
-	return s, notFound(err, "signal of node", node)
-}

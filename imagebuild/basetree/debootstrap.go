@@ -15,9 +15,6 @@ import (
 	"syscall"
 )
 
-// origin is Debian's own archive, for machines whose apt knows no mirror of the suite.
-const origin = "http://deb.debian.org/debian"
-
 // debootstrap is the installer. It runs in mount and process namespaces of its own, so that
 // nothing of it outlives this process: no mount in the tree, no dpkg that goes on writing.
 func debootstrap(ctx context.Context, opts Options, r recipe, dir string) error {
@@ -34,8 +31,11 @@ func debootstrap(ctx context.Context, opts Options, r recipe, dir string) error 
 		return err
 	}
 	// What an interrupted build has downloaded is not downloaded again.
-	cmd := exec.CommandContext(ctx, tool, "--variant=minbase", "--cache-dir="+packages,
-		"--include="+strings.Join(r.Packages, ","), r.Suite, dir, mirror)
+	args := []string{"--variant=minbase", "--cache-dir=" + packages, "--include=" + strings.Join(r.Packages, ","), r.Suite, dir}
+	if mirror != "" {
+		args = append(args, mirror)
+	}
+	cmd := exec.CommandContext(ctx, tool, args...)
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -55,7 +55,7 @@ func debootstrap(ctx context.Context, opts Options, r recipe, dir string) error 
 	}
 	last := follow(out, opts.Progress)
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("debootstrap %s from %s: %w: %s", r.Suite, mirror, errors.Join(err, ctx.Err()), strings.Join(last, "; "))
+		return fmt.Errorf("debootstrap %s: %w: %s", strings.Join(args[3:], " "), errors.Join(err, ctx.Err()), strings.Join(last, "; "))
 	}
 	return nil
 }
@@ -92,17 +92,18 @@ func progress(line string) (Progress, bool) {
 	return Progress{Step: step, Item: strings.TrimSuffix(words[1], "...")}, ok
 }
 
-// hostMirror returns the archive that apt of this machine uses for the suite.
+// hostMirror returns the archive that apt of this machine uses for the suite; "" when it knows
+// none, which leaves the choice to debootstrap.
 func hostMirror(ctx context.Context, suite string) string {
 	out, err := exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(SITE) $(COMPONENT)",
 		"Created-By: Packages", "RELEASE: "+suite).Output()
 	if err != nil {
-		return origin
+		return ""
 	}
 	for line := range bytes.Lines(out) {
 		if words := strings.Fields(string(line)); len(words) == 2 && words[1] == "main" && strings.Contains(words[0], "debian") {
 			return words[0]
 		}
 	}
-	return origin
+	return ""
 }

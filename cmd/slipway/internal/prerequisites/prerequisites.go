@@ -20,7 +20,7 @@ type Program struct {
 // Programs is what building images and running the local cloud call.
 func Programs() []Program {
 	return []Program{
-		{Name: "go", Package: "(from go.dev/dl, 1.26 or later)"},
+		{Name: "go", Package: "1.26 or later"},
 		{Name: "systemd-nspawn", Package: "systemd-container"},
 		{Name: "debootstrap", Package: "debootstrap"},
 		{Name: "ignition", Paths: []string{"/usr/lib/dracut/modules.d/30ignition/ignition"}, Package: "ignition"},

@@ -105,10 +105,13 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	serve(ctx, group, o.Listen, &http.Server{Handler: tenants, ReadHeaderTimeout: 10 * time.Second}, false)
+	// Answers have no limit in time: some wait for events.
+	serve(ctx, group, o.Listen, &http.Server{
+		Handler: tenants, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+	}, false)
 	serve(ctx, group, o.NodeListen, nodes.HTTPServer(config), true)
 	serve(ctx, group, o.RegistryListen, &http.Server{
-		Handler: registry.New(filepath.Join(o.State, "registry")), ReadHeaderTimeout: 10 * time.Second,
+		Handler: registry.New(filepath.Join(o.State, "registry")), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 	}, false)
 	group.Go(func() error {
 		name, err := os.Hostname()

@@ -11,6 +11,7 @@ import (
 
 	"slipway.build/slipway/controlplane/cloud"
 	"slipway.build/slipway/controlplane/cloud/local/launch"
+	"slipway.build/slipway/controlplane/cloud/local/launch/nspawn"
 	"slipway.build/slipway/controlplane/cloud/local/network/namespace"
 	"slipway.build/slipway/controlplane/cloud/local/record"
 )
@@ -162,10 +163,15 @@ func (c *Compute) Sweep(ctx context.Context) error {
 			failed = append(failed, namespace.Delete(name))
 		}
 	}
-	left, err := filepath.Glob(propagation(c.unitPrefix() + "*"))
+	left, err := nspawn.Machines(c.unitPrefix() + "*")
 	failed = append(failed, err)
-	for _, dir := range left {
-		failed = append(failed, os.RemoveAll(dir))
+	for _, name := range left {
+		failed = append(failed, nspawn.ForgetMachine(name))
+	}
+	roots, err := filepath.Glob(c.place("*").root())
+	failed = append(failed, err)
+	for _, root := range roots {
+		failed = append(failed, nspawn.ForgetRoot(root))
 	}
 	if err := unmountBelow(c.Dir); err != nil {
 		return errors.Join(append(failed, err)...) // removing files would reach into what is mounted

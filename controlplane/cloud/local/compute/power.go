@@ -14,6 +14,7 @@ import (
 
 	"slipway.build/slipway/controlplane/cloud/local/launch"
 	"slipway.build/slipway/controlplane/cloud/local/launch/cgroup"
+	"slipway.build/slipway/controlplane/cloud/local/launch/nspawn"
 	"slipway.build/slipway/controlplane/cloud/local/network/namespace"
 	"slipway.build/slipway/controlplane/cloud/local/record"
 )
@@ -239,14 +240,14 @@ func (c *Compute) powerOff(ctx context.Context, s serverRecord, grace time.Durat
 	if err := namespace.Delete(name); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(propagation(name)); err != nil {
+	if err := nspawn.ForgetMachine(name); err != nil {
+		return err
+	}
+	if err := nspawn.ForgetRoot(c.place(s.ID).root()); err != nil {
 		return err
 	}
 	return unmountBelow(string(c.place(s.ID)))
 }
-
-// propagation is a directory that systemd-nspawn leaves behind.
-func propagation(name string) string { return filepath.Join("/run/systemd/nspawn/propagate", name) }
 
 // remove takes away the server with all that is its own.
 func (c *Compute) remove(ctx context.Context, s serverRecord) error {

@@ -17,6 +17,7 @@ import (
 	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/controlplane/cloud"
 	"slipway.build/slipway/controlplane/cloud/local/launch"
+	"slipway.build/slipway/controlplane/cloud/local/launch/nspawn"
 	"slipway.build/slipway/controlplane/cloud/local/network/namespace"
 	"slipway.build/slipway/controlplane/cloud/local/record"
 	"slipway.build/slipway/imagebuild/basetree"
@@ -359,6 +360,9 @@ func checkNothingLeft(t testing.TB, c *Compute) {
 		if line, err := os.ReadFile(p); err == nil && strings.Contains(string(line), c.unitPrefix()) {
 			t.Errorf("left process %s: %q", p, line)
 		}
+	}
+	if machines, err := nspawn.Machines(c.unitPrefix() + "*"); err != nil || len(machines) > 0 {
+		t.Errorf("left by systemd-nspawn: %v, %v", machines, err)
 	}
 	for _, kind := range []string{"servers", "volumes"} {
 		if entries, err := os.ReadDir(filepath.Join(c.Dir, kind)); err == nil && len(entries) > 0 {

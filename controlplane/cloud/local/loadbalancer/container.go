@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
 	"slipway.build/slipway/controlplane/cloud/local/launch"
 	"slipway.build/slipway/controlplane/cloud/local/launch/cgroup"
+	"slipway.build/slipway/controlplane/cloud/local/launch/nspawn"
 	"slipway.build/slipway/controlplane/cloud/local/network/namespace"
 )
 
@@ -76,7 +76,7 @@ func (b *Balancers) start(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	if err := forgetMachine(b.name(id)); err != nil {
+	if err := nspawn.ForgetMachine(b.name(id)); err != nil {
 		return err
 	}
 	return b.Launcher.Start(ctx, launch.Spec{
@@ -108,35 +108,11 @@ func (b *Balancers) demolish(ctx context.Context, name, dir string) error {
 	if err := namespace.Delete(name); err != nil {
 		return err
 	}
-	if err := forgetMachine(name); err != nil {
+	if err := nspawn.ForgetMachine(name); err != nil {
 		return err
 	}
-	if err := forgetRoot(filepath.Join(dir, "root")); err != nil {
+	if err := nspawn.ForgetRoot(filepath.Join(dir, "root")); err != nil {
 		return err
 	}
 	return os.RemoveAll(dir)
-}
-
-// forgetRoot removes the lock that a killed systemd-nspawn keeps on its root directory.
-func forgetRoot(root string) error {
-	var st unix.Stat_t
-	if err := unix.Stat(root, &st); err != nil {
-		return nil // it never ran
-	}
-	err := os.Remove(fmt.Sprintf("/run/systemd/nspawn/locks/inode-%d:%d", st.Dev, st.Ino))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-// forgetMachine removes what systemd-nspawn leaves behind when it is killed.
-func forgetMachine(name string) error {
-	const run = "/run/systemd/nspawn"
-	for _, path := range []string{"propagate/" + name, "unix-export/" + name, "locks/name-" + name} {
-		if err := os.RemoveAll(filepath.Join(run, path)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 
+	"slipway.build/slipway/controlplane/cloud/local/launch/nspawn"
 	"slipway.build/slipway/controlplane/cloud/local/network/namespace"
 )
 
@@ -28,7 +29,7 @@ func (b *Balancers) Sweep(ctx context.Context) error {
 	roots, err := filepath.Glob(filepath.Join(b.dir("*"), "root"))
 	errs = append(errs, err)
 	for _, root := range roots {
-		errs = append(errs, forgetRoot(root))
+		errs = append(errs, nspawn.ForgetRoot(root))
 	}
 	for _, kind := range []string{"balancer", kindBalancer, kindListener, kindPool, kindMonitor, kindMember} {
 		errs = append(errs, os.RemoveAll(filepath.Join(b.Store.Dir(), kind)))
