@@ -26,7 +26,7 @@ func TestBadRequestsChangeNothing(t *testing.T) {
 		"an unknown field":          {`{"name": "k8s", "colour": "red", ` + good + `}`, 400, "colour"},
 		"a bad name":                {`{"name": "8s/..", ` + good + `}`, 400, "name"},
 		"two masters":               {`{"name": "k8s", "master_count": 2, ` + good + `}`, 400, "master"},
-		"an unknown template":       {`{"name": "k8s", "cluster_template_id": "no-such-template"}`, 404, "no-such-template"},
+		"an unknown template":       {`{"name": "k8s", "cluster_template_id": "no-such-template"}`, 400, "no-such-template"},
 		"a negative count":          {`{"name": "k8s", "node_count": -1, ` + good + `}`, 400, "node_count"},
 		"a keypair of nobody":       {`{"name": "k8s", "cluster_template_id": "0562d357-8641-4759-8fed-8173f02c9633", "keypair": "nobodys"}`, 404, "nobodys"},
 		"a body of 10 MB":           {`{"name": "` + strings.Repeat("x", 10<<20) + `", ` + good + `}`, 413, "large"},
