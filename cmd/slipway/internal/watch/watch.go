@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,8 +24,11 @@ type API interface {
 type Watcher struct {
 	API    API
 	Report progress.Reporter
-	// Interval is the time between two looks; 300 ms when zero.
+	// Interval is the time between two looks at the cluster; 300 ms when zero.
 	Interval time.Duration
+	// GraphInterval is the time between two looks at all its resources, which cost slipwayd a
+	// hundred times as much; one second when zero. The last look always has them.
+	GraphInterval time.Duration
 	// Patience is how long slipwayd may be away before following fails; one minute when zero.
 	// It is not counted while the context lives on: a restart of slipwayd is no failure.
 	Patience time.Duration
@@ -44,12 +48,12 @@ func (w *Watcher) Until(ctx context.Context, uuid string) (*apiclient.Cluster, e
 	if patience == 0 {
 		patience = time.Minute
 	}
-	var stack apiclient.StackRef
+	look := looks{interval: cmp.Or(w.GraphInterval, time.Second)}
 	var away time.Time
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		cluster, err := w.look(ctx, uuid, &stack)
+		cluster, err := w.look(ctx, uuid, &look)
 		switch {
 		case err == nil && !cluster.InProgress():
 			w.end(cluster)
@@ -102,8 +106,15 @@ func Failure(c *apiclient.Cluster) error {
 	return fmt.Errorf("cluster %s is %s: %s", c.Name, c.Status, reason)
 }
 
+// looks is what is kept from one look to the next.
+type looks struct {
+	stack    apiclient.StackRef
+	interval time.Duration
+	graph    time.Time // when all resources were looked at
+}
+
 // look reads the state once and reports it.
-func (w *Watcher) look(ctx context.Context, uuid string, stack *apiclient.StackRef) (*apiclient.Cluster, error) {
+func (w *Watcher) look(ctx context.Context, uuid string, last *looks) (*apiclient.Cluster, error) {
 	cluster, err := w.API.Cluster(ctx, uuid)
 	if err != nil {
 		return nil, err
@@ -112,15 +123,19 @@ func (w *Watcher) look(ctx context.Context, uuid string, stack *apiclient.StackR
 		w.Report.Report(progress.Update{Task: "cluster/" + cluster.UUID, Label: "cluster " + cluster.Name, State: progress.Running, Detail: "waiting for the conductor"})
 		return cluster, nil
 	}
-	if stack.ID == "" {
-		if *stack, err = w.API.Stack(ctx, cluster.ProjectID, cluster.StackID); err != nil {
+	if cluster.InProgress() && time.Since(last.graph) < last.interval {
+		return cluster, nil
+	}
+	if last.stack.ID == "" {
+		if last.stack, err = w.API.Stack(ctx, cluster.ProjectID, cluster.StackID); err != nil {
 			return w.withoutStack(cluster, err)
 		}
 	}
-	graph, err := w.API.Graph(ctx, *stack)
+	graph, err := w.API.Graph(ctx, last.stack)
 	if err != nil {
 		return w.withoutStack(cluster, err)
 	}
+	last.graph = time.Now()
 	w.graph(cluster, graph)
 	return cluster, nil
 }

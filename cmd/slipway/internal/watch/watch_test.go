@@ -18,6 +18,7 @@ import (
 type script struct {
 	answers []answer
 	graph   *apiclient.Graph
+	graphs  int // how often it was asked for
 }
 
 type answer struct {
@@ -41,6 +42,7 @@ func (s *script) Stack(context.Context, string, string) (apiclient.StackRef, err
 }
 
 func (s *script) Graph(context.Context, apiclient.StackRef) (*apiclient.Graph, error) {
+	s.graphs++
 	return s.graph, nil
 }
 
@@ -80,6 +82,15 @@ func TestARestartOfSlipwaydIsNoFailure(t *testing.T) {
 	}
 	if n := strings.Count(strings.Join(r.lines, "\n"), "slipwayd does not answer"); n != 1 {
 		t.Errorf("it was said %d times that slipwayd is away, want once", n)
+	}
+}
+
+func TestResourcesAreLookedAtLessOftenButAtTheEnd(t *testing.T) {
+	busy := answer{status: "CREATE_IN_PROGRESS"}
+	s := &script{answers: []answer{busy, busy, busy, busy, {status: "CREATE_COMPLETE"}}, graph: &apiclient.Graph{}}
+	w := Watcher{API: s, Report: &recorder{}, Interval: time.Millisecond, GraphInterval: time.Hour}
+	if _, err := w.Until(t.Context(), "u"); err != nil || s.graphs != 2 {
+		t.Errorf("%d looks at the resources, want the first and the last; %v", s.graphs, err)
 	}
 }
 
