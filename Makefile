@@ -97,10 +97,12 @@ race: ## the race detector on what is concurrent
 
 .PHONY: e2e
 e2e: deps build ## create a 1+1 cluster through the API, use it, delete it (needs root)
-	@$(GO) test -json -count=1 -tags e2e $(TEST_FLAGS) ./test/e2e/... | $(SUMMARY) e2e
+	@bin/slipway images build
+	@$(GO) test -json -count=1 -tags e2e -timeout 60m ./test/e2e/... | $(SUMMARY) e2e
 
 .PHONY: acceptance
 acceptance: test-deps build ## what takes long or breaks things on purpose: half an hour (needs root)
+	@bin/slipway images build
 	@$(GO) test -json -count=1 -tags acceptance -timeout 90m ./test/acceptance/... | $(SUMMARY) acceptance
 
 .PHONY: lint

@@ -89,7 +89,7 @@ func (s *System) Slipway(t *testing.T, args ...string) string {
 
 // TrySlipway is Slipway for calls that may fail.
 func (s *System) TrySlipway(args ...string) (string, error) {
-	return try(20*time.Minute, s.environment(), s.Program("slipway"), args...)
+	return try(40*time.Minute, s.environment(), s.Program("slipway"), args...)
 }
 
 // StartSlipway starts the operator's command and returns a channel that tells once how it has
