@@ -85,7 +85,11 @@ func showStatus(cmd *cobra.Command, n *debug.Node, format string) error {
 	if a := overview.Agent; a == nil {
 		_, _ = fmt.Fprintln(out, "agent       has not run since the boot")
 	} else {
-		_, _ = fmt.Fprintf(out, "agent       %s (phase %s, since %s)\n", a.Doing, a.Phase, a.Since.Format("15:04:05"))
+		since := "since " + a.Since.Format("15:04:05")
+		if a.Phase != "" {
+			since = "phase " + string(a.Phase) + ", " + since
+		}
+		_, _ = fmt.Fprintf(out, "agent       %s (%s)\n", a.Doing, since)
 		if a.Reason != "" {
 			_, _ = fmt.Fprintf(out, "reason      %s\n", a.Reason)
 		}
