@@ -106,8 +106,8 @@ func (s *System) leftover(pid int) (program string, yes bool) {
 	return program, slices.ContainsFunc(argv, func(a string) bool { return strings.Contains(a, s.State) })
 }
 
-// others names what runs of Slipways with another state directory. Their names on the host are
-// ours too, so that `slipway down` would take them away.
+// others names what runs of Slipways that are no test's. Their names on the host are ours too,
+// so that `slipway down` would take them away.
 func (s *System) others(t *testing.T) []string {
 	t.Helper()
 	var found []string
@@ -120,9 +120,10 @@ func (s *System) others(t *testing.T) []string {
 }
 
 // foreign names the process with that command line when it is the slipwayd or a container of
-// another Slipway.
+// another Slipway, unless that is an earlier test's: who claims has the machine's tests to
+// itself, so that the test has been killed.
 func (s *System) foreign(argv []string) string {
-	if state, ok := daemonState(argv); ok && state != s.State {
+	if state, ok := daemonState(argv); ok && state != s.State && !testState(state) {
 		return "slipwayd of " + state
 	}
 	if len(argv) == 0 || filepath.Base(argv[0]) != "systemd-nspawn" {
@@ -130,7 +131,7 @@ func (s *System) foreign(argv []string) string {
 	}
 	machine, _ := argument(argv, "--machine")
 	dir, _ := argument(argv, "--directory")
-	if product(machine) && !below(dir, s.State) {
+	if product(machine) && !below(dir, s.State) && !testState(dir) {
 		return machine + " in " + dir
 	}
 	return ""

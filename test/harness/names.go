@@ -24,6 +24,12 @@ func ownGroup(path string) bool {
 	return false
 }
 
+// testStates is how the state directories of this harness' systems begin.
+const testStates = "/var/lib/sliptest-"
+
+// testState reports whether a path is in the state directory of a system of this harness.
+func testState(path string) bool { return strings.HasPrefix(path, testStates) }
+
 // testGroup reports whether a cgroup is one of a single package's test, or inside of one.
 func testGroup(path string) bool { return strings.Contains(path, "/slipt") }
 

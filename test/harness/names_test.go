@@ -49,15 +49,17 @@ func TestOnlyServingDaemonsAndNamedContainersAreSomebodyElses(t *testing.T) {
 		argv []string
 		want string
 	}{
-		"our slipwayd":            {[]string{"/x/bin/slipwayd", "serve", "--state", "/var/lib/sliptest-one"}, ""},
-		"another's slipwayd":      {[]string{"slipwayd", "serve", "--state=/var/lib/slipway", "--parallel", "1"}, "slipwayd of /var/lib/slipway"},
-		"one without a flag":      {[]string{"slipwayd", "serve"}, "slipwayd of /var/lib/slipway"},
-		"its help":                {[]string{"slipwayd", "--help"}, ""},
-		"our server":              {[]string{"systemd-nspawn", "--machine=slip-srv-1", "--directory=/var/lib/sliptest-one/cloud/root"}, ""},
-		"another's server":        {[]string{"systemd-nspawn", "--machine=slip-srv-1", "--directory=/var/lib/slipway/cloud/root"}, "slip-srv-1 in /var/lib/slipway/cloud/root"},
-		"a container of a test":   {[]string{"systemd-nspawn", "--machine=sliptcm-srv-1", "--directory=/srv/x"}, ""},
-		"a container of somebody": {[]string{"systemd-nspawn", "--machine=web", "--directory=/srv/web"}, ""},
-		"a process that has gone": {nil, ""},
+		"our slipwayd":             {[]string{"/x/bin/slipwayd", "serve", "--state", "/var/lib/sliptest-one"}, ""},
+		"another's slipwayd":       {[]string{"slipwayd", "serve", "--state=/var/lib/slipway", "--parallel", "1"}, "slipwayd of /var/lib/slipway"},
+		"one without a flag":       {[]string{"slipwayd", "serve"}, "slipwayd of /var/lib/slipway"},
+		"its help":                 {[]string{"slipwayd", "--help"}, ""},
+		"our server":               {[]string{"systemd-nspawn", "--machine=slip-srv-1", "--directory=/var/lib/sliptest-one/cloud/root"}, ""},
+		"another's server":         {[]string{"systemd-nspawn", "--machine=slip-srv-1", "--directory=/var/lib/slipway/cloud/root"}, "slip-srv-1 in /var/lib/slipway/cloud/root"},
+		"a killed test's slipwayd": {[]string{"slipwayd", "serve", "--state", "/var/lib/sliptest-two"}, ""},
+		"a killed test's server":   {[]string{"systemd-nspawn", "--machine=slip-srv-1", "--directory=/var/lib/sliptest-two/cloud/root"}, ""},
+		"a container of a test":    {[]string{"systemd-nspawn", "--machine=sliptcm-srv-1", "--directory=/srv/x"}, ""},
+		"a container of somebody":  {[]string{"systemd-nspawn", "--machine=web", "--directory=/srv/web"}, ""},
+		"a process that has gone":  {nil, ""},
 	} {
 		if got := s.foreign(test.argv); got != test.want {
 			t.Errorf("%s: %q, want %q", name, got, test.want)

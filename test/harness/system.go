@@ -19,24 +19,21 @@ type System struct {
 	daemon *daemon // the slipwayd that the test has started itself, if it has
 }
 
-// Claim returns a system with nothing started yet, after it has removed what an earlier run
-// left in the state directory, and takes everything away at the end of the test. It fails the
-// test when there is another Slipway, and touches nothing of that.
+// Claim returns a system with nothing started yet, after it has removed what earlier tests left
+// that were killed, and takes everything away at the end of the test. Only one test of a
+// machine has it at a time. It fails the test while a Slipway runs that is no test's, and
+// touches nothing of that.
 func Claim(t *testing.T, state string) *System {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Fatal("this test makes containers and name spaces: run it as root")
 	}
 	s := &System{Root: repository(t), State: state}
+	exclusive(t)
 	if found := s.others(t); len(found) > 0 {
 		t.Fatalf("another Slipway runs on this machine (%s): end it first, with `slipway down` and its state directory", strings.Join(found, ", "))
 	}
-	if found := s.Leftovers(t); len(found) > 0 {
-		if _, err := os.Stat(state); err != nil {
-			t.Fatalf("another Slipway is on this machine (%s): run `make down` first", strings.Join(found, ", "))
-		}
-		s.Slipway(t, "down") // what an earlier run left
-	}
+	s.clear(t)
 	t.Cleanup(func() {
 		if t.Failed() {
 			s.Report(t)
