@@ -78,6 +78,10 @@ const (
 	RolledBack Phase = "rolled-back"
 )
 
+// Observed is no phase of a deployment: the signal carries the node's conditions, and its
+// deployment is empty.
+const Observed Phase = "observed"
+
 // Signal is one report of a node. It is written to the outbox before it is sent, sent until
 // it is accepted and safe to repeat; a later progress report of a phase replaces an unsent
 // earlier one.
@@ -90,10 +94,22 @@ type Signal struct {
 	Time       time.Time `json:"time"`
 	// Progress is set while Phase is Pulling or Switched.
 	Progress *Progress `json:"progress,omitempty"`
+	// Conditions are all conditions of the node, set while Phase is Observed.
+	Conditions []Condition `json:"conditions,omitempty"`
 	// Reason says, for a person, what failed, on what, and what was expected.
 	Reason string `json:"reason,omitempty"`
 	// Log holds the last lines of the failing unit, secrets redacted; at most 8 KiB.
 	Log string `json:"log,omitempty"`
+}
+
+// Condition is one thing about the node that is watched beyond its units, such as its disk or
+// its drift from the plan.
+type Condition struct {
+	Type    string    `json:"type"`    // CamelCase: "DiskPressure", "ClockSkew", "Drift", …; True means trouble
+	Status  string    `json:"status"`  // "True", "False" or "Unknown"
+	Reason  string    `json:"reason"`  // CamelCase, stable
+	Message string    `json:"message"` // for a person, with figures and units
+	Since   time.Time `json:"since"`   // of the last change of Status
 }
 
 // Progress counts what is done of what is known to be needed.
