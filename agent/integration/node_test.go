@@ -67,6 +67,7 @@ func baseTree(t *testing.T) string {
 func newNode(t *testing.T, agent string, layer map[string]string) *node {
 	t.Helper()
 	tree := baseTree(t)
+	exclusive(t)
 	dir := filepath.Join(os.TempDir(), machine)
 	n := &node{t: t, dir: dir}
 	n.clear()
@@ -88,6 +89,23 @@ func newNode(t *testing.T, agent string, layer map[string]string) *node {
 		n.write(file, string(raw)+line, 0o644)
 	}
 	return n
+}
+
+// exclusive waits until no other test of this machine has the node's name, and has it until the
+// test ends, however that happens.
+func exclusive(t *testing.T) {
+	t.Helper()
+	lock, err := os.OpenFile("/run/lock/"+machine+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	must(t, err)
+	t.Cleanup(func() { must(t, lock.Close()) })
+	for {
+		err := unix.Flock(int(lock.Fd()), unix.LOCK_EX)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		must(t, err)
+		return
+	}
 }
 
 func must(t testing.TB, err error) {
