@@ -65,6 +65,9 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 		return err
 	}
 	show := &statusWriter{file: status.File{Path: c.StatusFile}, log: log, now: status.Status{Node: config.Node}}
+	if before, err := status.Read(c.StatusFile); err == nil {
+		show.now.Conditions = before.Conditions
+	}
 	show.doing("joining " + config.ControlPlane)
 	log.Info("configuration read", "node", config.Node, "controlPlane", config.ControlPlane)
 	identity, err := enter(ctx, c, config, log)
@@ -89,7 +92,9 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 	}
 	outbox := signal.New(memory, identity.Node(), []string{config.Token}, log)
 	a := c.applier(identity, api, memory, systemd, &reporter{Outbox: outbox, status: show}, log)
+	board := c.board(outbox, show, log)
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return board.Run(ctx) })
 	group.Go(func() error { return outbox.Run(ctx, api) })
 	group.Go(func() error {
 		follower := &follower{applier: a, log: log, source: c.source(api, log), status: show}

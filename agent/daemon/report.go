@@ -67,6 +67,10 @@ func (w *statusWriter) plan(p *plan.Plan, digest string) {
 	})
 }
 
+func (w *statusWriter) conditions(all []protocol.Condition) {
+	w.update(func(s *status.Status) { s.Conditions = all })
+}
+
 func (w *statusWriter) signal(s protocol.Signal) {
 	w.log.Info("signal", "phase", s.Phase, "deployment", s.Deployment, "reason", s.Reason)
 	w.update(func(now *status.Status) { now.Phase, now.Reason, now.Progress = s.Phase, s.Reason, nil })

@@ -24,6 +24,38 @@ func (j *Journal) Enqueue(signal protocol.Signal) error {
 	return nil
 }
 
+// EnqueueNewest writes a signal to the outbox durably in place of those of the same deployment
+// and phase that are still there.
+func (j *Journal) EnqueueNewest(signal protocol.Signal) error {
+	err := j.db.Update(func(tx *bbolt.Tx) error {
+		bucket := tx.Bucket([]byte(outboxBucket))
+		var older [][]byte
+		err := bucket.ForEach(func(key, raw []byte) error {
+			var queued protocol.Signal
+			if err := json.Unmarshal(raw, &queued); err != nil {
+				return err
+			}
+			if queued.Deployment == signal.Deployment && queued.Phase == signal.Phase {
+				older = append(older, key)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, key := range older {
+			if err := bucket.Delete(key); err != nil {
+				return err
+			}
+		}
+		return enqueue(tx, signal)
+	})
+	if err != nil {
+		return fmt.Errorf("write signal %s to the outbox: %w", signal.Phase, err)
+	}
+	return nil
+}
+
 func enqueue(tx *bbolt.Tx, signal protocol.Signal) error {
 	raw, err := json.Marshal(signal)
 	if err != nil {

@@ -25,7 +25,9 @@ type Status struct {
 	Progress   *protocol.Progress `json:"progress,omitempty"`
 	Reason     string             `json:"reason,omitempty"`
 	Since      time.Time          `json:"since"`
-	PID        int                `json:"pid"`
+	// Conditions are those of package conditions, by type.
+	Conditions []protocol.Condition `json:"conditions,omitempty"`
+	PID        int                  `json:"pid"`
 }
 
 // File writes a status; "" as its path writes nothing.
