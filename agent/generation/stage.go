@@ -18,6 +18,7 @@ import (
 	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/agent/run"
 	"slipway.build/slipway/agent/trust"
+	"slipway.build/slipway/imagebuild/lock"
 )
 
 const tempSuffix = ".tmp"
@@ -32,7 +33,11 @@ func (s *Store) Stage(checked *trust.Checked, delivery protocol.Delivery, filled
 	number := checked.Plan.Generation
 	final := s.Dir(number)
 	w := &stager{dir: final + tempSuffix}
-	if err := s.stage(w, checked, delivery, filled); err != nil {
+	err := errors.Join(os.RemoveAll(w.dir), os.MkdirAll(w.dir, 0o755))
+	if err == nil {
+		err = s.stage(w, checked, delivery, filled)
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("stage generation %d: %w", number, err), os.RemoveAll(w.dir))
 	}
 	if err := os.RemoveAll(final); err != nil {
@@ -46,12 +51,6 @@ func (s *Store) Stage(checked *trust.Checked, delivery protocol.Delivery, filled
 }
 
 func (s *Store) stage(w *stager, checked *trust.Checked, delivery protocol.Delivery, filled map[string]bool) error {
-	if err := os.RemoveAll(w.dir); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(w.dir, 0o755); err != nil {
-		return err
-	}
 	canonical, err := checked.Plan.Canonical()
 	if err != nil {
 		return err
@@ -128,7 +127,7 @@ func (s *Store) roots(w *stager, checked *trust.Checked) {
 		base := filepath.Join("roots", image)
 		platform := checked.Platforms[image]
 		for _, file := range platform.Files {
-			w.link(filepath.Join(s.Images.Root(platform.Manifest), filepath.FromSlash(file.Path)), filepath.Join(base, filepath.FromSlash(file.Path)))
+			w.link(filepath.Join(s.Images.Root(platform.Manifest), filepath.FromSlash(file.Path)), filepath.Join(base, filepath.FromSlash(file.Path)), file)
 		}
 		if !components[image] {
 			continue
@@ -147,9 +146,15 @@ type stager struct {
 	dir   string
 	err   error
 	files []string
+	// list, when not nil, is told what would be written, and nothing is.
+	list func(Item)
 }
 
 func (w *stager) mkdir(name string) {
+	if w.list != nil {
+		w.list(Item{Path: name, Mode: fs.ModeDir | 0o755})
+		return
+	}
 	if w.err == nil {
 		w.err = os.MkdirAll(filepath.Join(w.dir, name), 0o755)
 	}
@@ -157,6 +162,10 @@ func (w *stager) mkdir(name string) {
 
 func (w *stager) write(name string, content []byte, mode os.FileMode) {
 	w.mkdir(filepath.Dir(name))
+	if w.list != nil {
+		w.list(Item{Path: name, Mode: mode, Content: content})
+		return
+	}
 	if w.err != nil {
 		return
 	}
@@ -185,15 +194,19 @@ func (w *stager) json(name string, value any) {
 	w.write(name, raw, 0o444)
 }
 
-func (w *stager) link(from, name string) {
+func (w *stager) link(from, name string, file lock.Binary) {
 	w.mkdir(filepath.Dir(name))
+	if w.list != nil {
+		w.list(Item{Path: name, Store: from, SHA256: file.SHA256, Size: file.Size})
+		return
+	}
 	if w.err == nil {
 		w.err = os.Link(from, filepath.Join(w.dir, name))
 	}
 }
 
 func (w *stager) sync() error {
-	if w.err != nil {
+	if w.err != nil || w.list != nil {
 		return w.err
 	}
 	for _, path := range w.files {

@@ -3,6 +3,7 @@ package drive
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // State is what systemd says about one unit.
@@ -20,7 +21,17 @@ type Status struct {
 	ExitKind int32  // siginfo's si_code: 1 exited, 2 killed, 3 dumped core
 	Restarts uint32 // by systemd, since the unit was last started by somebody
 	MainPID  uint32
-	Type     string // simple, notify, oneshot, …; empty when the unit is no service
+	Type     string    // simple, notify, oneshot, …; empty when the unit is no service
+	Text     string    // what the service said of itself last (sd_notify(3), STATUS=)
+	Since    time.Time // of the last change of Active
+	Started  time.Time // of the main process, the last one when none runs
+	Ended    time.Time // of the last main process that ended
+	Fragment string    // path of the unit file that is loaded
+	DropIns  []string  // paths of the drop-ins that are loaded
+	// Stale is set when the unit file was changed on disk after systemd had loaded it.
+	Stale bool
+	// Requires and After name the units that it needs, and that it is ordered after.
+	Requires, After []string
 }
 
 // Action is what a job does.

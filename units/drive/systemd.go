@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
 )
@@ -165,6 +166,12 @@ func (s *Systemd) Status(ctx context.Context, unit string) (Status, error) {
 		Active: text(general["ActiveState"]),
 		Sub:    text(general["SubState"]),
 	}}
+	status.Since = at(general["StateChangeTimestamp"])
+	status.Fragment = text(general["FragmentPath"])
+	status.DropIns = texts(general["DropInPaths"])
+	status.Stale, _ = general["NeedDaemonReload"].(bool)
+	status.Requires = append(texts(general["Requires"]), texts(general["BindsTo"])...)
+	status.After = texts(general["After"])
 	if !strings.HasSuffix(unit, ".service") {
 		return status, nil
 	}
@@ -178,10 +185,27 @@ func (s *Systemd) Status(ctx context.Context, unit string) (Status, error) {
 	status.ExitKind, _ = service["ExecMainCode"].(int32)
 	status.Restarts, _ = service["NRestarts"].(uint32)
 	status.MainPID, _ = service["MainPID"].(uint32)
+	status.Text = text(service["StatusText"])
+	status.Started = at(service["ExecMainStartTimestamp"])
+	status.Ended = at(service["ExecMainExitTimestamp"])
 	return status, nil
 }
 
 func text(value any) string {
 	s, _ := value.(string)
 	return s
+}
+
+func texts(value any) []string {
+	list, _ := value.([]string)
+	return list
+}
+
+// at is systemd's form of a time, microseconds since 1970; 0 is never.
+func at(value any) time.Time {
+	usec, _ := value.(uint64)
+	if usec == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(int64(usec))
 }
