@@ -40,6 +40,8 @@ type Entry struct {
 	Jobs []Job `json:"jobs,omitempty"`
 	// TasksDone names the tasks of the plan that are done.
 	TasksDone []string `json:"tasksDone,omitempty"`
+	// Outputs are what these tasks found out, by task and name.
+	Outputs map[string]map[string]string `json:"outputs,omitempty"`
 	// Reported names the further deployments of the plan whose end was reported.
 	Reported []string `json:"reported,omitempty"`
 	// Reason says why an abandoned generation failed.

@@ -126,31 +126,9 @@ type Probe struct {
 	Failures    int      `json:"failures,omitempty"`    // in a row until unhealthy; 3 when zero
 }
 
-// Task is typed work on the cluster's own API, done by the agent over loopback once the
-// units it waits for are ready. A task is idempotent.
-type Task struct {
-	Name string `json:"name"`
-	Kind string `json:"kind"` // TaskApply or TaskNodeReady
-	// After names units of this plan that must be active first, and tasks done first.
-	After []string `json:"after,omitempty"`
-	// Deployment, when not empty, gets its own healthy or failed signal when all tasks that
-	// carry it are done; otherwise the task belongs to the node's deployment.
-	Deployment string `json:"deployment,omitempty"`
-	API        *API   `json:"api,omitempty"`
-	// Objects of TaskApply: Kubernetes objects, applied in order by server-side apply.
-	Objects []Object `json:"objects,omitempty"`
-	// Await, for TaskApply: wait until Deployments and DaemonSets among Objects are available.
-	Await bool `json:"await,omitempty"`
-}
-
-// Kinds of tasks.
-const (
-	TaskApply     = "apply"      // server-side apply of Objects
-	TaskNodeReady = "node-ready" // wait until this node's Ready condition is True
-)
-
-// API says how a task reaches the API server: always the node's own or the cluster's
-// endpoint, always with TLS and a client certificate of this plan.
+// API says how a task reaches the API server or, for the kinds of etcd, the member on this node:
+// always the node's own or the cluster's endpoint, always with TLS and a client certificate of
+// this plan.
 type API struct {
 	Server      string `json:"server"`      // https://host:port
 	CA          string `json:"ca"`          // absolute path of a PEM bundle on the node

@@ -100,6 +100,9 @@ type Signal struct {
 	Reason string `json:"reason,omitempty"`
 	// Log holds the last lines of the failing unit, secrets redacted; at most 8 KiB.
 	Log string `json:"log,omitempty"`
+	// Outputs are what tasks of the deployment found out, by task and name, set when the signal
+	// ends a deployment: a member's id, a snapshot's digest.
+	Outputs map[string]map[string]string `json:"outputs,omitempty"`
 }
 
 // Condition is one thing about the node that is watched beyond its units, such as its disk or
