@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"slipway.build/slipway/agent/protocol"
+	"slipway.build/slipway/controlplane/history"
 	"slipway.build/slipway/controlplane/identity"
 	"slipway.build/slipway/controlplane/pki"
 	"slipway.build/slipway/controlplane/store"
@@ -121,10 +122,10 @@ func (s *Server) admit(ctx context.Context, request protocol.JoinRequest, id uui
 			return err
 		}
 		event := &store.Event{
-			ClusterID: node.ClusterID, ResourceName: node.Name, PhysicalID: node.ID, ResourceType: nodeResourceType,
+			ClusterID: node.ClusterID, ResourceName: node.Name, PhysicalID: node.ID, ResourceType: history.NodeType,
 			Status: "SIGNAL_IN_PROGRESS", StatusReason: "Signal: node joined", Actor: identity.NodeActor(node.Name),
 		}
-		if err := place(ctx, tx, event, node.ID); err != nil {
+		if err := history.Place(ctx, tx, event, node.ID); err != nil {
 			return err
 		}
 		return tx.InsertEvents(ctx, []*store.Event{event})
@@ -185,11 +186,11 @@ func (s *Server) noteRefusal(r *http.Request, id, code string) {
 	}
 	event := &store.Event{
 		ID:        uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "join-refused/%s/%s/%s/%d", id, peer, code, s.Now().Unix()/60)).String(),
-		ClusterID: node.ClusterID, ResourceName: node.Name, PhysicalID: node.ID, ResourceType: nodeResourceType,
+		ClusterID: node.ClusterID, ResourceName: node.Name, PhysicalID: node.ID, ResourceType: history.NodeType,
 		Status: "SIGNAL_FAILED", StatusReason: fmt.Sprintf("Signal: join from %s refused: %s", peer, code), Actor: "peer:" + peer,
 	}
 	if err := s.Store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if err := place(ctx, tx, event, id); err != nil {
+		if err := history.Place(ctx, tx, event, id); err != nil {
 			return err
 		}
 		return tx.InsertEvents(ctx, []*store.Event{event})

@@ -62,6 +62,12 @@ func (s *Server) checkSignals(ctx context.Context, node *store.Node, batch []pro
 		if signal.Node != node.ID {
 			return refuse(http.StatusForbidden, codeForeignNode, "signal %s: a node speaks for itself alone", signal.ID)
 		}
+		if signal.Phase == protocol.Observed {
+			if err := checkObserved(*signal); err != nil {
+				return err
+			}
+			continue
+		}
 		if !knownPhase(signal.Phase) {
 			return refuse(http.StatusBadRequest, codeBadRequest, "signal %s: there is no phase %q", signal.ID, cut(string(signal.Phase), 40))
 		}
@@ -115,6 +121,9 @@ func knownPhase(phase protocol.Phase) bool {
 // within the phase only replaces the node's latest report.
 func record(ctx context.Context, tx *store.Tx, node *store.Node, signal protocol.Signal) error {
 	signal.Reason, signal.Log = cut(signal.Reason, maxReason), cutFront(signal.Log, maxLog)
+	if signal.Phase == protocol.Observed {
+		return recordObserved(ctx, tx, node, signal)
+	}
 	known, err := tx.Signals(ctx, signal.Deployment, 0)
 	if err != nil {
 		return err
@@ -141,6 +150,25 @@ func record(ctx context.Context, tx *store.Tx, node *store.Node, signal protocol
 		return err
 	}
 	return addSignalEvent(ctx, tx, node, signal)
+}
+
+// keptObservations is how many observations of a node stay: enough to know one that is sent again.
+const keptObservations = 64
+
+// recordObserved stores an observation, and what the node observes in place of what it did.
+func recordObserved(ctx context.Context, tx *store.Tx, node *store.Node, signal protocol.Signal) error {
+	text, err := json.Marshal(signal)
+	if err != nil {
+		return err
+	}
+	fresh, err := tx.InsertSignals(ctx, []*store.Signal{{ID: signal.ID, NodeID: node.ID, Phase: string(signal.Phase), Body: text}})
+	if err != nil || fresh == 0 {
+		return err
+	}
+	if err := tx.PruneSignals(ctx, node.ID, string(signal.Phase), keptObservations); err != nil {
+		return err
+	}
+	return observe(ctx, tx, node, signal)
 }
 
 // cut returns at most limit bytes of the beginning of text.

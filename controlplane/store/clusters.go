@@ -68,12 +68,14 @@ func (tx *Tx) SetClusterStatus(ctx context.Context, cluster, status, reason stri
 	return updated(n, err, "cluster "+cluster)
 }
 
-// DeleteCluster removes the cluster's row, its nodegroups, nodes with their plans and signals,
-// authorities, secrets and facts. Stacks and events stay: they are the history.
+// DeleteCluster removes the cluster's row, its nodegroups, nodes with their plans, signals,
+// conditions and actions, authorities, secrets and facts. Stacks and events stay: they are the history.
 func (tx *Tx) DeleteCluster(ctx context.Context, cluster string) error {
 	for _, q := range []string{
 		`DELETE FROM signals WHERE node_id IN (SELECT id FROM nodes WHERE cluster_id = ?)`,
 		`DELETE FROM plans WHERE node_id IN (SELECT id FROM nodes WHERE cluster_id = ?)`,
+		`DELETE FROM node_conditions WHERE node_id IN (SELECT id FROM nodes WHERE cluster_id = ?)`,
+		`DELETE FROM actions WHERE cluster_id = ?`,
 		`DELETE FROM nodes WHERE cluster_id = ?`,
 		`DELETE FROM authorities WHERE cluster_id = ?`,
 		`DELETE FROM secrets WHERE cluster_id = ?`,

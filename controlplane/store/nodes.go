@@ -112,9 +112,13 @@ func (tx *Tx) TouchNode(ctx context.Context, id string) error {
 	return updated(n, err, "node "+id)
 }
 
-// DeleteNode removes a node with its plans and signals; one that is gone is no error.
+// DeleteNode removes a node with its plans, signals, conditions and actions; one that is gone is
+// no error.
 func (tx *Tx) DeleteNode(ctx context.Context, id string) error {
-	for _, q := range []string{`DELETE FROM signals WHERE node_id = ?`, `DELETE FROM plans WHERE node_id = ?`, `DELETE FROM nodes WHERE id = ?`} {
+	for _, q := range []string{
+		`DELETE FROM signals WHERE node_id = ?`, `DELETE FROM plans WHERE node_id = ?`, `DELETE FROM node_conditions WHERE node_id = ?`,
+		`DELETE FROM actions WHERE node_id = ?`, `DELETE FROM nodes WHERE id = ?`,
+	} {
 		if _, err := tx.exec(ctx, "delete node "+id, q, id); err != nil {
 			return err
 		}

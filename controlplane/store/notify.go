@@ -8,7 +8,12 @@ const (
 	TopicOperations = "operations"
 	// TopicEvents is told of new events of any cluster.
 	TopicEvents = "events"
+	// TopicActions is told of new actions of any node.
+	TopicActions = "actions"
 )
+
+// ActionTopic is told when the action with that id has changed.
+func ActionTopic(id string) string { return "action:" + id }
 
 // StackTopic is told when the stack with that id, or a stack nested in it, has changed.
 func StackTopic(id string) string { return "stack:" + id }

@@ -47,3 +47,20 @@ func (r Reader) Signals(ctx context.Context, deployment string, after int64) ([]
 	}
 	return ss, nil
 }
+
+// PruneSignals drops the node's signals of the phase but the newest keep.
+func (tx *Tx) PruneSignals(ctx context.Context, node, phase string, keep int) error {
+	_, err := tx.exec(ctx, "drop old signals of node "+node,
+		`DELETE FROM signals WHERE node_id = ? AND phase = ? AND seq NOT IN
+		 (SELECT seq FROM signals WHERE node_id = ? AND phase = ? ORDER BY seq DESC LIMIT ?)`, node, phase, node, phase, keep)
+	return err
+}
+
+// NodeSignals lists up to limit signals of the node, the newest first.
+func (r Reader) NodeSignals(ctx context.Context, node string, limit int) ([]Signal, error) {
+	var ss []Signal
+	if err := r.db.NewSelect().Model(&ss).Where("node_id = ?", node).OrderExpr("seq DESC").Limit(int64(limit)).Scan(ctx); err != nil {
+		return nil, fmt.Errorf("list signals of node %s: %w", node, err)
+	}
+	return ss, nil
+}
