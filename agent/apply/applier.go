@@ -33,6 +33,18 @@ type Reporter interface {
 	Progress(protocol.Signal)
 }
 
+// ErrRestart ends an application whose rest another program has to do in the agent's place.
+var ErrRestart = errors.New("the agent starts again as the program that the current generation names")
+
+// Self is the program that runs as the agent.
+type Self interface {
+	// Differs reports whether the generation in a directory names another program. A terminal
+	// error says that its program was tried and is no good.
+	Differs(dir string) (bool, error)
+	// Working notes that this program does its work; proven ends its trial.
+	Working(proven bool) error
+}
+
 // Applier holds what an application works with.
 type Applier struct {
 	Trust        *trust.Verifier
@@ -48,6 +60,10 @@ type Applier struct {
 	Logs func(ctx context.Context, unit string, lines int) string
 	// Cluster returns a client of the cluster's API.
 	Cluster func(plan.API) *cluster.Client
+	// Self is nil where the agent is not its own subject.
+	Self Self
+	// Contact is closed once the control plane has answered this process.
+	Contact <-chan struct{}
 	Now     func() time.Time
 	Log     *slog.Logger
 }

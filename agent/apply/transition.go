@@ -54,9 +54,12 @@ func (t *transition) run(parent context.Context) error {
 	case journal.Confirmed:
 		return t.laterTasks(parent)
 	case journal.Returning:
-		return t.goBack(parent)
+		return errors.Join(t.goBack(parent), t.handOver())
 	}
 	err := t.toSwitched(ctx)
+	if err == nil {
+		err = t.handOver()
+	}
 	if err == nil {
 		err = t.toConfirmed(ctx, parent)
 	}
@@ -64,6 +67,8 @@ func (t *transition) run(parent context.Context) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, ErrRestart):
+		return err // its verdict is the other program's
 	case parent.Err() != nil:
 		return context.Cause(parent) // not our verdict: the agent stops, or a newer plan is here
 	case errors.As(err, &later):
@@ -243,6 +248,7 @@ func (t *transition) settle(ctx context.Context) error {
 		})
 	})
 	group.Go(func() error { return t.importImages(gctx) })
+	group.Go(func() error { return t.contact(gctx) })
 	group.Go(func() error { return t.tasks(gctx, func(task plan.Task) bool { return own(p, task) }) })
 	return group.Wait()
 }
@@ -263,6 +269,9 @@ func (t *transition) confirm(ctx context.Context) error {
 		return err
 	}
 	if err := t.step(journal.Confirmed, t.signal(protocol.Healthy)); err != nil {
+		return err
+	}
+	if err := t.proven(); err != nil {
 		return err
 	}
 	if err := t.collect(ctx); err != nil {
@@ -300,6 +309,9 @@ func (t *transition) fail(ctx context.Context, cause error) error {
 	err := t.step(verdict, signals...)
 	if err == nil && verdict == journal.Returning {
 		err = t.goBack(ctx)
+	}
+	if err == nil && verdict == journal.Returning {
+		err = t.handOver()
 	}
 	return errors.Join(fmt.Errorf("generation %d failed: %w", t.entry.Generation, cause), err)
 }

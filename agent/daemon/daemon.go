@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/agent/pull"
 	"slipway.build/slipway/agent/secrets"
+	"slipway.build/slipway/agent/self"
 	"slipway.build/slipway/agent/signal"
 	"slipway.build/slipway/agent/source"
 	"slipway.build/slipway/agent/status"
@@ -43,6 +45,8 @@ type Config struct {
 	PlanFile   string // when not empty, the plan comes from this file
 	// Systemd connects to systemd; tests put a fake here.
 	Systemd func(context.Context) (drive.Driver, error)
+	// Self is the program that this process is; nil where there is no other.
+	Self apply.Self
 	// Registry fetches images.
 	Registry *http.Client
 }
@@ -51,6 +55,7 @@ type Config struct {
 func Defaults() Config {
 	return Config{
 		ConfigFile: plan.AgentConfig, Root: plan.Root, TrustDir: plan.TrustDir, BakedLock: plan.BakedLock,
+		Self:       self.As(filepath.Join(plan.Root, "state"), os.Environ()),
 		StatusFile: status.Path, ImportTool: plan.ImportTool, Socket: importer.DefaultSocket,
 		Systemd:  func(ctx context.Context) (drive.Driver, error) { return drive.Connect(ctx) },
 		Registry: pull.NewClient(),
@@ -93,17 +98,20 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 	outbox := signal.New(memory, identity.Node(), []string{config.Token}, log)
 	a := c.applier(identity, api, memory, systemd, &reporter{Outbox: outbox, status: show}, log)
 	board := c.board(outbox, show, log)
+	contact := make(chan struct{})
+	a.Contact = contact
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return board.Run(ctx) })
 	group.Go(func() error { return outbox.Run(ctx, api) })
 	group.Go(func() error {
-		follower := &follower{applier: a, log: log, source: c.source(api, log), status: show}
+		follower := &follower{applier: a, log: log, source: c.source(api, log), status: show, contact: contact}
 		return follower.run(ctx)
 	})
-	if err := group.Wait(); !errors.Is(err, context.Canceled) {
-		return err
+	err = group.Wait()
+	if errors.Is(err, context.Canceled) || errors.Is(err, apply.ErrRestart) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 func (c Config) state() string { return filepath.Join(c.Root, "state") }
@@ -145,6 +153,7 @@ func (c Config) applier(identity *join.Identity, api *nodeapi.Client, memory *jo
 		Reporter:     r,
 		Logs:         unitlog.Last,
 		Cluster:      func(api plan.API) *cluster.Client { return cluster.New(api, pki) },
+		Self:         c.Self,
 		Now:          time.Now,
 		Log:          log,
 	}

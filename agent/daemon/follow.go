@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 
 	"slipway.build/slipway/agent/apply"
 	"slipway.build/slipway/agent/generator"
@@ -25,7 +26,9 @@ type follower struct {
 	source  planSource
 	status  *statusWriter
 	log     *slog.Logger
+	contact chan struct{} // closed with the source's first answer
 
+	end     context.CancelCauseFunc // ends run
 	running *application
 }
 
@@ -38,6 +41,8 @@ type application struct {
 
 // run goes on where an earlier run stopped, without waiting for the source, and then follows it.
 func (f *follower) run(ctx context.Context) error {
+	ctx, f.end = context.WithCancelCause(ctx)
+	defer f.end(nil)
 	defer f.stop(context.Canceled)
 	if err := sweep(f.applier); err != nil {
 		return err
@@ -48,10 +53,17 @@ func (f *follower) run(ctx context.Context) error {
 	if delivery, ok := f.unfinished(); ok {
 		f.apply(ctx, delivery)
 	}
-	for {
+	for first := true; ; {
 		delivery, err := f.source.Next(ctx)
 		if err != nil {
 			return err
+		}
+		if first {
+			first = false
+			close(f.contact)
+			if err := f.atWork(); err != nil {
+				return err
+			}
 		}
 		f.apply(ctx, delivery)
 	}
@@ -126,6 +138,10 @@ func (f *follower) apply(ctx context.Context, delivery protocol.Delivery) {
 
 func (f *follower) finished(p *plan.Plan, err error) {
 	switch {
+	case errors.Is(err, apply.ErrRestart):
+		f.log.Info("another program takes the agent's place", "generation", p.Generation)
+		f.status.doing("starting again as another program")
+		f.end(apply.ErrRestart)
 	case err == nil:
 		f.log.Info("the plan is done", "generation", p.Generation)
 		f.status.doing("the plan is done")
@@ -136,6 +152,26 @@ func (f *follower) finished(p *plan.Plan, err error) {
 		f.status.failed(err)
 	}
 	debug.FreeOSMemory() // from here on this process mostly waits
+}
+
+// atWork tells that this program got to its work: the control plane has answered it. When the
+// current generation is confirmed already, that proves the program.
+func (f *follower) atWork() error {
+	if f.applier.Self == nil {
+		return nil
+	}
+	current, err := f.applier.Generations.CurrentNumber()
+	if err != nil {
+		return err
+	}
+	entries, err := f.applier.Journal.Entries()
+	if err != nil {
+		return err
+	}
+	confirmed := slices.ContainsFunc(entries, func(e journal.Entry) bool {
+		return e.Generation == current && e.Step == journal.Confirmed
+	})
+	return f.applier.Self.Working(confirmed)
 }
 
 // stop ends the running application and waits for it.

@@ -17,6 +17,7 @@ import (
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/agent/run"
+	"slipway.build/slipway/agent/self"
 	"slipway.build/slipway/agent/trust"
 	"slipway.build/slipway/imagebuild/lock"
 )
@@ -75,6 +76,9 @@ func (s *Store) stage(w *stager, checked *trust.Checked, delivery protocol.Deliv
 			w.json(filepath.Join("exec", unit.Name+".json"), s.spec(checked, unit, filled))
 		}
 	}
+	if agent := checked.Plan.Agent; agent != nil {
+		w.json(self.File, program(checked, agent))
+	}
 	w.write("start", []byte(strings.Join(append(start, ""), "\n")), 0o444)
 	s.roots(w, checked)
 	return w.sync()
@@ -100,6 +104,15 @@ func (s *Store) spec(checked *trust.Checked, unit plan.Unit, filled map[string]b
 	return spec
 }
 
+// program is the description of the agent that the plan brings.
+func program(checked *trust.Checked, agent *plan.Agent) self.Program {
+	binary, _ := checked.Platforms[agent.Image].File(agent.Binary) // trust made sure of it
+	return self.Program{
+		Generation: checked.Plan.Generation, Image: agent.Image, Path: filepath.Join("roots", agent.Image, filepath.FromSlash(agent.Binary)),
+		SHA256: binary.SHA256, Size: binary.Size, Deadline: checked.Plan.Deadline,
+	}
+}
+
 func (s *Store) hostPath(image, file string) string {
 	return filepath.Join(s.Current(), "roots", image, filepath.FromSlash(file))
 }
@@ -116,6 +129,9 @@ func (s *Store) roots(w *stager, checked *trust.Checked) {
 		for _, tool := range unit.Exec.Tools {
 			mounts[tool] = append(mounts[tool], []string{}...)
 		}
+	}
+	if agent := checked.Plan.Agent; agent != nil {
+		mounts[agent.Image] = append(mounts[agent.Image], []string{}...)
 	}
 	components := map[string]bool{}
 	for _, unit := range checked.Plan.Units {

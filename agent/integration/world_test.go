@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -76,15 +78,22 @@ func newWorld(t *testing.T) *world {
 	server, err := os.ReadFile(build(t, "./testdata/server", filepath.Join(bin, "server")))
 	must(t, err)
 	other := append(append([]byte{}, server...), "another version"...)
+	second, err := os.ReadFile(agent)
+	must(t, err)
+	hang, err := os.ReadFile(build(t, "./testdata/hang", filepath.Join(bin, "hang")))
+	must(t, err)
 	for name, files := range map[string][]testimage.File{
-		"alpha":    {{Path: "usr/bin/alpha", Content: server}},
-		"beta":     {{Path: "usr/bin/beta", Content: server}, {Path: "usr/bin/tool", Content: []byte("tool")}},
-		"beta-two": {{Path: "usr/bin/beta", Content: other}},
-		"pause":    {{Path: "pause", Content: []byte("pause")}},
+		"agent-two":   {{Path: "usr/bin/agent", Content: append(second, "another version"...)}},
+		"agent-crash": {{Path: "usr/bin/agent", Content: server}},
+		"agent-hang":  {{Path: "usr/bin/agent", Content: hang}},
+		"alpha":       {{Path: "usr/bin/alpha", Content: server}},
+		"beta":        {{Path: "usr/bin/beta", Content: server}, {Path: "usr/bin/tool", Content: []byte("tool")}},
+		"beta-two":    {{Path: "usr/bin/beta", Content: other}},
+		"pause":       {{Path: "pause", Content: []byte("pause")}},
 	} {
 		w.images[name] = testimage.New(t, name, testimage.Zstd, files)
 	}
-	w.registry = testimage.NewRegistry(t, w.spoil, w.images["alpha"], w.images["beta"], w.images["beta-two"], w.images["pause"])
+	w.registry = testimage.NewRegistry(t, w.spoil, w.all()...)
 	w.plane = testplane.New(t)
 	w.plane.Secrets["shared@1"] = "a secret value of the test"
 	lockKey, lockPEM := testimage.Key(t)
@@ -100,6 +109,15 @@ func newWorld(t *testing.T) *world {
 	})
 	w.node.write(plan.ImportTool, "#!/bin/sh\nmkdir -p /var/lib/imported && echo \"$*\" >> /var/lib/imported/calls\n", 0o755)
 	return w
+}
+
+// all returns the images in the order of their names.
+func (w *world) all() []*testimage.Image {
+	var images []*testimage.Image
+	for _, name := range slices.Sorted(maps.Keys(w.images)) {
+		images = append(images, w.images[name])
+	}
+	return images
 }
 
 // spoil flips a bit in what the registry serves under the tampered digest.
@@ -209,7 +227,7 @@ func (w *world) next(changes ...func(*plan.Plan)) (p *plan.Plan, lock, signature
 		},
 		Deadline: plan.Duration(45 * time.Second),
 	}
-	raw, signature, digest := testimage.Lock(w.t, w.lockKey, w.images["alpha"], w.images["beta"], w.images["beta-two"], w.images["pause"])
+	raw, signature, digest := testimage.Lock(w.t, w.lockKey, w.all()...)
 	p.Lock = digest
 	for _, change := range changes {
 		change(p)

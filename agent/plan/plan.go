@@ -23,7 +23,10 @@ type Plan struct {
 	Secrets      []Secret      `json:"secrets,omitempty"`
 	Files        []File        `json:"files,omitempty"`
 	Units        []Unit        `json:"units"`
-	Tasks        []Task        `json:"tasks,omitempty"`
+	// Agent is the program that runs as the agent while this generation is current; nil is the
+	// one that the OS layer brings, which starts it in any case and takes over when it fails.
+	Agent *Agent `json:"agent,omitempty"`
+	Tasks []Task `json:"tasks,omitempty"`
 	// Deadline bounds the time from the first step of applying the plan to healthy.
 	Deadline Duration `json:"deadline"`
 }
@@ -80,6 +83,12 @@ type Unit struct {
 	Exec *Exec  `json:"exec,omitempty"`
 	// Start is false for units that others activate.
 	Start bool `json:"start"`
+}
+
+// Agent names a program for the agent's place.
+type Agent struct {
+	Image  string `json:"image"`  // name of an image of the plan, not one that is imported
+	Binary string `json:"binary"` // relative path in the image; the lock has its sha256
 }
 
 // Exec is what `slipway-agent exec` runs and how it knows that it is ready and alive.

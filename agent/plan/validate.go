@@ -186,6 +186,10 @@ func (v *validation) units() {
 			v.exec(base+".exec", unit.Exec)
 		}
 	}
+	if agent := v.plan.Agent; agent != nil {
+		v.image("agent.image", agent.Image)
+		v.relative("agent.binary", agent.Binary)
+	}
 }
 
 func (v *validation) exec(base string, exec *Exec) {

@@ -129,6 +129,14 @@ func find(l *lock.Lock, image plan.Image) (*lock.Platform, error) {
 }
 
 func binaries(checked *Checked) error {
+	if agent := checked.Plan.Agent; agent != nil {
+		if _, ok := checked.Platforms[agent.Image].File(agent.Binary); !ok {
+			return fault.Terminalf("agent: image %s has no file %s by the signed lock", agent.Image, agent.Binary)
+		}
+		if imported(checked.Plan, agent.Image) {
+			return fault.Terminalf("agent: image %s is imported for pods", agent.Image)
+		}
+	}
 	for _, unit := range checked.Plan.Units {
 		if unit.Exec == nil {
 			continue
@@ -136,10 +144,13 @@ func binaries(checked *Checked) error {
 		if _, ok := checked.Platforms[unit.Exec.Image].File(unit.Exec.Binary); !ok {
 			return fault.Terminalf("unit %s: image %s has no file %s by the signed lock", unit.Name, unit.Exec.Image, unit.Exec.Binary)
 		}
-		imports := slices.ContainsFunc(checked.Plan.Images, func(i plan.Image) bool { return i.Name == unit.Exec.Image && i.Import != "" })
-		if imports {
+		if imported(checked.Plan, unit.Exec.Image) {
 			return fault.Terminalf("unit %s: image %s is imported for pods and has no unit of its own", unit.Name, unit.Exec.Image)
 		}
 	}
 	return nil
+}
+
+func imported(p *plan.Plan, name string) bool {
+	return slices.ContainsFunc(p.Images, func(i plan.Image) bool { return i.Name == name && i.Import != "" })
 }

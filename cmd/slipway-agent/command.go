@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"slipway.build/slipway/agent/daemon"
+	"slipway.build/slipway/agent/plan"
+	"slipway.build/slipway/agent/self"
 )
 
 // Exit statuses.
@@ -50,7 +52,7 @@ func newRoot(out io.Writer) *cobra.Command {
 	root.SetOut(out)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	format := root.PersistentFlags().StringP("output", "o", "text", "form of the output: text or json")
-	root.AddCommand(runCommand(), execCommand())
+	root.AddCommand(runCommand(), execCommand(), trialEndCommand())
 	root.AddCommand(debugCommands(format)...)
 	for _, command := range root.Commands() {
 		if args := command.Args; args != nil {
@@ -80,6 +82,7 @@ func runCommand() *cobra.Command {
 					return a
 				},
 			}))
+			daemon.Launch(config, os.Args, os.Environ(), log)
 			alive, stop := notify(cmd.Context())
 			defer stop()
 			alive()
@@ -88,6 +91,23 @@ func runCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&config.PlanFile, "plan", "", "follow the plan in this file (a signed delivery) instead of the control plane's")
 	return cmd
+}
+
+// trialEndCommand is what the timer of a trial runs.
+func trialEndCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    self.ExpireCommand,
+		Short:  "End the trial of an agent that has not proven itself",
+		Args:   cobra.NoArgs,
+		Hidden: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ended, err := self.Expire(plan.Root)
+			if err != nil || !ended {
+				return err
+			}
+			return self.Restart(cmd.Context())
+		},
+	}
 }
 
 // execCommand only documents exec: main has dispatched a well-formed call already.
