@@ -60,6 +60,7 @@ type supervisor struct {
 	spec   *Spec
 	stderr io.Writer
 	notify *notifier
+	kills  int // of our unit, for memory, before the component ran
 }
 
 // run starts the component and stays with it until it ends.
@@ -84,6 +85,7 @@ func (s *supervisor) run(binary *os.File) (*os.ProcessState, error) {
 		Stderr:      os.Stderr,
 		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	}
+	s.kills = memoryKills()
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", s.spec.Path, err)
 	}
@@ -130,6 +132,11 @@ func (s *supervisor) end(state *os.ProcessState) int {
 	status, ok := state.Sys().(syscall.WaitStatus)
 	if !ok || !status.Signaled() {
 		return state.ExitCode()
+	}
+	if status.Signal() == syscall.SIGKILL && memoryKills() > s.kills {
+		text := "Out of memory: the kernel killed it " + memoryLimit()
+		_, _ = fmt.Fprintf(s.stderr, "<3>slipway-agent exec: %s: %s\n", s.spec.Path, text)
+		s.notify.send("STATUS=" + text)
 	}
 	_, _ = fmt.Fprintf(s.stderr, "<4>%s was ended by signal %s\n", s.spec.Path, status.Signal())
 	signal.Reset(status.Signal())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 	// plan's deadline is what ends a start that never gets ready.
 	extendEvery = 5 * time.Second
 	extendBy    = 30 * time.Second
+	// tellEvery is the least time between two tellings of what a probe last said.
+	tellEvery = time.Second
 )
 
 // watch waits for readiness, tells systemd, and then feeds the watchdog until ctx ends.
@@ -74,18 +77,22 @@ func (s *supervisor) poll(ctx context.Context, what *plan.Probe, doing string) b
 	}
 	defer prober.Close()
 	began, wait := time.Now(), firstPoll
-	var extended time.Time
+	var extended, told time.Time
+	last := ""
 	for {
 		err := prober.Ask(ctx)
 		if err == nil {
 			return true
 		}
-		if time.Since(extended) > extendEvery {
-			extended = time.Now()
-			s.notify.send(
-				fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", extendBy.Microseconds()),
-				fmt.Sprintf("STATUS=%s for %s: %v", doing, time.Since(began).Round(time.Second), err),
-			)
+		due := time.Since(extended) > extendEvery
+		if due || (err.Error() != last && time.Since(told) > tellEvery) {
+			last, told = err.Error(), time.Now()
+			lines := []string{fmt.Sprintf("STATUS=%s since %s: %s: %s", doing, began.UTC().Format(time.TimeOnly), what.URL, oneLine(last))}
+			if due {
+				extended = told
+				lines = append(lines, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", extendBy.Microseconds()))
+			}
+			s.notify.send(lines...)
 		}
 		if !pause(ctx, wait) {
 			return false
@@ -129,11 +136,11 @@ func (s *supervisor) feed(ctx context.Context) {
 			s.notify.send("WATCHDOG=1")
 		} else if failures++; failures >= limit {
 			_, _ = fmt.Fprintf(s.stderr, "<3>%s: its own check failed %d times in a row (%v); systemd restarts it\n", s.spec.Unit, failures, err)
-			s.notify.send("STATUS=Hung: "+err.Error(), "WATCHDOG=trigger")
+			s.notify.send("STATUS=Hung: "+oneLine(err.Error()), "WATCHDOG=trigger")
 			return
 		} else {
 			// Alive until proven otherwise: this process still watches.
-			s.notify.send("STATUS=Check failed: "+err.Error(), "WATCHDOG=1")
+			s.notify.send("STATUS=Check failed: "+oneLine(err.Error()), "WATCHDOG=1")
 		}
 		if !pause(ctx, interval) {
 			return
@@ -150,4 +157,9 @@ func pause(ctx context.Context, wait time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// oneLine keeps a probe's error from ending the assignment that carries it.
+func oneLine(text string) string {
+	return strings.Join(strings.Fields(text), " ")
 }
