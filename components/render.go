@@ -12,7 +12,7 @@ import (
 const deadline = 10 * time.Minute
 
 // Master returns the complete plan of a master: etcd, the control plane of Kubernetes,
-// and all that a worker has. The error is in the chain of ErrFacts when facts are missing.
+// and all that a worker has. Whoever signs it says by plan.Plan.Issue how long it may be applied. The error is in the chain of ErrFacts when facts are missing.
 func Master(c Cluster, n Node) (plan.Plan, error) {
 	n.Role = RoleMaster
 	return render(c, n)

@@ -11,6 +11,10 @@ type Plan struct {
 	Schema     string `json:"schema"`
 	Node       Node   `json:"node"`
 	Generation uint64 `json:"generation"` // starts at 1, grows with each plan of this node
+	// Issued and Expires bound the time in which the plan may be newly applied: UTC, whole seconds.
+	// What runs already, and an application that has begun, goes on after Expires.
+	Issued  time.Time `json:"issued,omitzero"`
+	Expires time.Time `json:"expires,omitzero"`
 	// Deployment is the id that the node's own signals (pulling … healthy, failed) carry.
 	Deployment string `json:"deployment"`
 	// Lock is the sha256 digest of the canonical lock that every image below must stand in.
@@ -56,6 +60,9 @@ type Certificate struct {
 	Name    string `json:"name"`
 	Purpose string `json:"purpose"` // decided upon by the control plane for the node's role
 	Owner   string `json:"owner"`   // user name on the node; "root" when the unit runs as root
+	// Restart names the units of this plan that read the pair only when they start, so are restarted,
+	// one at a time, after it was renewed. Those that read it again by themselves are not named.
+	Restart []string `json:"restart,omitempty"`
 }
 
 // Secret is a value fetched from the node API and kept outside the generations, as

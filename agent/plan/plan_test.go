@@ -23,8 +23,9 @@ const hex64 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 // good returns a plan in which everything is used.
 func good() *plan.Plan {
 	return &plan.Plan{
-		Schema:     plan.Schema,
-		Node:       plan.Node{ID: "5f0c54a4-4d0c-4a3e-9d39-0d8f2a51f2aa", Name: "k8s-master-0", Cluster: "0b9f1dbe-5f7e-4b3a-8a34-3cf6f6f3a001", Role: "master", Address: "10.0.0.5"},
+		Schema: plan.Schema,
+		Node:   plan.Node{ID: "5f0c54a4-4d0c-4a3e-9d39-0d8f2a51f2aa", Name: "k8s-master-0", Cluster: "0b9f1dbe-5f7e-4b3a-8a34-3cf6f6f3a001", Role: "master", Address: "10.0.0.5"},
+		Issued: time.Date(2026, 11, 21, 17, 0, 0, 0, time.UTC), Expires: time.Date(2026, 12, 21, 17, 0, 0, 0, time.UTC),
 		Generation: 1, Deployment: "d-1", Lock: "sha256:" + hex64, Registries: []string{"http://172.29.0.1:5000"},
 		Images: []plan.Image{
 			{Name: "etcd", Repository: "slipway/etcd", Digest: "sha256:" + hex64},
@@ -83,6 +84,12 @@ func TestFaultsNameTheirField(t *testing.T) {
 		"role":                     {func(p *plan.Plan) { p.Node.Role = "king" }, "node.role"},
 		"address":                  {func(p *plan.Plan) { p.Node.Address = "::1" }, "node.address"},
 		"generation zero":          {func(p *plan.Plan) { p.Generation = 0 }, "generation"},
+		"never issued":             {func(p *plan.Plan) { p.Issued = time.Time{} }, "issued"},
+		"without an end":           {func(p *plan.Plan) { p.Expires = time.Time{} }, "expires"},
+		"an end at its beginning":  {func(p *plan.Plan) { p.Expires = p.Issued }, "expires"},
+		"a fraction of a second":   {func(p *plan.Plan) { p.Issued = p.Issued.Add(1) }, "issued"},
+		"another time zone":        {func(p *plan.Plan) { p.Expires = p.Expires.In(time.FixedZone("x", 3600)) }, "expires"},
+		"a restart of nothing":     {func(p *plan.Plan) { p.Certificates[0].Restart = []string{"ssh.service"} }, "certificates[0].restart[0]"},
 		"no deployment":            {func(p *plan.Plan) { p.Deployment = "" }, "deployment"},
 		"lock digest":              {func(p *plan.Plan) { p.Lock = "sha256:abc" }, "lock"},
 		"registry with a password": {func(p *plan.Plan) { p.Registries[0] = "http://a:b@c" }, "registries[0]"},

@@ -89,6 +89,7 @@ func (v *validation) head() {
 	if p.Generation == 0 {
 		v.fail("generation", "0", "starts at 1")
 	}
+	v.validity()
 	v.deployment("deployment", p.Deployment)
 	v.match("lock", p.Lock, digestPattern, "a sha256 digest")
 	if len(p.Registries) == 0 && len(p.Images) > 0 {
@@ -135,6 +136,11 @@ func (v *validation) identities() {
 			v.fail(base+".purpose", "", "must not be empty")
 		}
 		v.match(base+".owner", certificate.Owner, userPattern, "a user name")
+		for j, name := range certificate.Restart {
+			if !slices.ContainsFunc(v.plan.Units, func(unit Unit) bool { return unit.Name == name }) {
+				v.fail(at(base+".restart", j), name, "names no unit of this plan")
+			}
+		}
 	}
 	seen = map[string]bool{}
 	for i, secret := range v.plan.Secrets {

@@ -23,6 +23,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/klauspost/compress/zstd"
@@ -168,10 +169,18 @@ func push(t testing.TB, handler http.Handler, image *Image) {
 	send(http.MethodPut, base+"/manifests/"+image.Platform().Manifest, "application/vnd.oci.image.manifest.v1+json", image.Manifest)
 }
 
-// Lock returns a lock of the images, signed by key: its bytes, its signature and its digest.
+// Lock returns lock number 1 of the images, good for a year from yesterday on, signed by key: its
+// bytes, its signature and its digest.
 func Lock(t testing.TB, key *ecdsa.PrivateKey, images ...*Image) (raw, signature []byte, digest string) {
 	t.Helper()
+	return LockIssued(t, key, 1, time.Now().Add(-24*time.Hour), 366*24*time.Hour, images...)
+}
+
+// LockIssued is Lock with a number, a time of issue and a life.
+func LockIssued(t testing.TB, key *ecdsa.PrivateKey, number int64, issued time.Time, life time.Duration, images ...*Image) (raw, signature []byte, digest string) {
+	t.Helper()
 	l := &lock.Lock{Schema: lock.Schema, Toolchain: "go1.26.7"}
+	l.Issue(number, issued, life)
 	for _, image := range images {
 		l.Images = append(l.Images, image.Locked)
 	}

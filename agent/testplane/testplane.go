@@ -130,6 +130,9 @@ func (p *Plane) Publish(ctx context.Context, desired *plan.Plan, lock, signature
 // PublishSignedBy is Publish with a key of the test's choice.
 func (p *Plane) PublishSignedBy(ctx context.Context, key *ecdsa.PrivateKey, desired *plan.Plan, lock, signature []byte) {
 	p.t.Helper()
+	if desired.Issued.IsZero() {
+		desired.Issue(time.Now(), 24*time.Hour)
+	}
 	envelope, err := plan.Seal(ctx, desired, key)
 	p.check(err)
 	digest, err := desired.Digest()

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/agent/plan"
@@ -73,6 +74,7 @@ func TestOnlyWhatASignedLockNamesIsAccepted(t *testing.T) {
 				Deadline: 1,
 			}
 			delivery := protocol.Delivery{LockBytes: lockBytes, LockSignature: signature}
+			p.Issue(time.Now(), time.Hour)
 			test.change(p, &delivery)
 			envelope, err := plan.Seal(t.Context(), p, planKey)
 			if err != nil {
@@ -99,6 +101,7 @@ func TestOnlyWhatASignedLockNamesIsAccepted(t *testing.T) {
 			Schema: plan.Schema, Node: plan.Node{ID: nodeID, Name: "n", Cluster: nodeID, Role: "worker", Address: "10.0.0.1"},
 			Generation: 1, Deployment: "d", Lock: digest, Deadline: 1,
 		}
+		p.Issue(time.Now(), time.Hour)
 		envelope, err := plan.Seal(t.Context(), p, planKey)
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -24,6 +25,18 @@ type deployment struct {
 	plans       *pki.PlanSigner
 	authorities *pki.Authorities
 	trust       Trust
+	planLife    time.Duration // PlanLife when zero
+	now         func() time.Time
+}
+
+// PlanLife is how long a node may begin to apply a plan after it was made. What has begun goes on.
+const PlanLife = 30 * 24 * time.Hour
+
+func planLife(life time.Duration) time.Duration {
+	if life == 0 {
+		return PlanLife
+	}
+	return life
 }
 
 func (deployment) Schema() cloud.Schema {
@@ -51,6 +64,7 @@ func (d deployment) Create(ctx context.Context, req cloud.Request) (cloud.Object
 	if err != nil {
 		return cloud.Object{}, fault.Terminalf("plan of node %s: %w", n.Name, err)
 	}
+	p.Issue(d.now(), planLife(d.planLife))
 	canonical, err := p.Canonical()
 	if err != nil {
 		return cloud.Object{}, err

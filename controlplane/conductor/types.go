@@ -1,6 +1,8 @@
 package conductor
 
 import (
+	"time"
+
 	"slipway.build/slipway/controlplane/cloud"
 	"slipway.build/slipway/controlplane/pki"
 	"slipway.build/slipway/controlplane/store"
@@ -18,6 +20,8 @@ type Types struct {
 	Trust       Trust
 	UserData    UserData
 	Cloud       cloud.Driver
+	PlanLife    time.Duration    // how long a node may begin to apply a plan; PlanLife when zero
+	Now         func() time.Time // time.Now when nil
 }
 
 // Type returns the resource type of that name, or false when there is none.
@@ -30,7 +34,11 @@ func (t Types) Type(name string) (cloud.Type, bool) {
 	case "Slipway::Node::Registration":
 		return registration{t.Store, t.Sealer}, true
 	case "Slipway::Node::Deployment":
-		return deployment{t.Store, t.Plans, t.Authorities, t.Trust}, true
+		now := t.Now
+		if now == nil {
+			now = time.Now
+		}
+		return deployment{t.Store, t.Plans, t.Authorities, t.Trust, t.PlanLife, now}, true
 	case "Magnum::FloatingIPAddressSwitcher":
 		return switcher{}, true
 	}

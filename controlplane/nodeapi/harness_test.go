@@ -247,6 +247,7 @@ func (h *harness) publish(n *testNode, generation uint64, change func(*plan.Plan
 		Images: []plan.Image{}, Units: []plan.Unit{}, Deadline: plan.Duration(time.Minute),
 		Certificates: []plan.Certificate{{Name: "kubelet-client", Purpose: components.KubeletClient, Owner: "root"}},
 	}
+	p.Issue(h.clock.now(), time.Hour)
 	if change != nil {
 		change(p)
 	}

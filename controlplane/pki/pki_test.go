@@ -414,6 +414,7 @@ func TestPlanEnvelopeOpensWithThePublishedKeyOnly(t *testing.T) {
 		Generation: 1, Deployment: uuid.NewString(), Lock: plan.DigestOf(nil), Registries: []string{"http://registry.example:5000"},
 		Images: []plan.Image{}, Units: []plan.Unit{}, Deadline: plan.Duration(time.Minute),
 	}
+	signed.Issue(time.Now(), time.Hour)
 	canonical, err := signed.Canonical()
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"slipway.build/slipway/imagebuild/lock"
 )
@@ -14,14 +15,32 @@ const Header = `The lock: every component image by digest, and every input of it
 "slipway images lock" writes this file from real builds; do not edit it by hand.
 Nodes run nothing that is not in here, signed by a key that they trust.`
 
-// Compute returns the lock of built images.
+// LockLife is how long a newly issued lock may be applied to nodes: as long as an authority of the
+// control plane lives. Refusing an older lock is the number's work; this is the last resort.
+const LockLife = 1825 * 24 * time.Hour
+
+// Issue gives the lock of what was built its number and validity: those of the committed lock when
+// both say the same, so that nothing changes, else the next number from now on. committed may be
+// nil, or a lock of before locks had numbers.
+func Issue(committed, built *lock.Lock, now time.Time, life time.Duration) {
+	if committed == nil {
+		committed = &lock.Lock{}
+	}
+	if committed.Number > 0 && len(Differences(committed, built)) == 0 {
+		built.Number, built.Issued, built.Expires = committed.Number, committed.Issued, committed.Expires
+		return
+	}
+	built.Issue(committed.Number+1, now, life)
+}
+
+// Compute returns the lock of built images, which Issue gives its number.
 func Compute(built []Built) (*lock.Lock, error) {
 	l := &lock.Lock{Schema: lock.Schema, Toolchain: Toolchain}
 	for _, b := range built {
 		l.Images = append(l.Images, b.Image)
 	}
 	slices.SortFunc(l.Images, func(x, y lock.Image) int { return strings.Compare(x.Name, y.Name) })
-	return l, l.Validate()
+	return l, l.ValidateContent()
 }
 
 // WriteLock writes the lock to a file as YAML with Header, in one step, if it differs.

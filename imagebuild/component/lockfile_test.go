@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"slipway.build/slipway/imagebuild/lock"
 )
@@ -15,6 +16,7 @@ func TestTheLockOfABuildReadsBackAndChecks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	Issue(nil, l, time.Now(), LockLife)
 	file := filepath.Join(t.TempDir(), "images.yaml")
 	if err := WriteLock(file, l); err != nil {
 		t.Fatal(err)
@@ -29,6 +31,25 @@ func TestTheLockOfABuildReadsBackAndChecks(t *testing.T) {
 	text, err := os.ReadFile(file)
 	if err != nil || !strings.HasPrefix(string(text), "# The lock: ") {
 		t.Errorf("no header: %.40s (%v)", text, err)
+	}
+}
+
+func TestALockIsNumberedAnewWhenItSaysSomethingNew(t *testing.T) {
+	began := time.Date(2026, 11, 21, 17, 0, 0, 0, time.UTC)
+	first := &lock.Lock{Schema: lock.Schema, Toolchain: Toolchain}
+	Issue(nil, first, began, time.Hour)
+	if first.Number != 1 || !first.IssuedAt().Equal(began) || !first.ExpiresAt().Equal(began.Add(time.Hour)) {
+		t.Errorf("the first: %+v", first)
+	}
+	same := &lock.Lock{Schema: lock.Schema, Toolchain: Toolchain}
+	Issue(first, same, began.Add(time.Minute), time.Hour)
+	if same.Number != 1 || same.Issued != first.Issued || same.Expires != first.Expires {
+		t.Errorf("the same again: %+v", same)
+	}
+	other := &lock.Lock{Schema: lock.Schema, Toolchain: "go1.26.8"}
+	Issue(first, other, began.Add(time.Minute), time.Hour)
+	if other.Number != 2 || !other.IssuedAt().Equal(began.Add(time.Minute)) {
+		t.Errorf("something new: %+v", other)
 	}
 }
 

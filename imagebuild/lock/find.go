@@ -15,7 +15,7 @@ func (l *Lock) ByName(name string) (*Image, bool) {
 // Only returns a lock with the images of those names and nothing else, to compare or publish
 // a part. Names that are not there are ignored.
 func (l *Lock) Only(names ...string) *Lock {
-	part := &Lock{Schema: l.Schema, Toolchain: l.Toolchain}
+	part := &Lock{Schema: l.Schema, Number: l.Number, Issued: l.Issued, Expires: l.Expires, Toolchain: l.Toolchain}
 	for _, img := range l.Images {
 		if slices.Contains(names, img.Name) {
 			part.Images = append(part.Images, img)

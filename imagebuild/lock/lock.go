@@ -7,6 +7,13 @@ const Schema = "slipway.build/images/v1"
 // white space; the YAML file is a rendering of the same value for people.
 type Lock struct {
 	Schema string `json:"schema"`
+	// Number grows with every lock that is issued; a node refuses a lock with a lower number than
+	// one that it has accepted or that is baked into its OS layer.
+	Number int64 `json:"number"`
+	// Issued and Expires bound the time in which the lock may be newly applied: RFC 3339, UTC, whole
+	// seconds. What runs already goes on after Expires.
+	Issued  string `json:"issued"`
+	Expires string `json:"expires"`
 	// Toolchain is the exact Go toolchain of all builds, such as "go1.26.7".
 	Toolchain string `json:"toolchain"`
 	// Images are sorted by name; names are unique.

@@ -12,7 +12,7 @@ func digestOf(c string) string { return "sha256:" + strings.Repeat(c, 64) }
 // sample returns a valid lock with one complete and one unresolved image.
 func sample() *Lock {
 	return &Lock{
-		Schema:    Schema,
+		Schema: Schema, Number: 1, Issued: "2026-11-21T17:00:00Z", Expires: "2031-11-20T17:00:00Z",
 		Toolchain: "go1.26.7",
 		Images: []Image{
 			{
@@ -53,6 +53,12 @@ func TestValidateNamesFieldAndValue(t *testing.T) {
 		change func(*Lock)
 		want   string
 	}{
+		{"no number", func(l *Lock) { l.Number = 0 }, "number: 0 is not"},
+		{"a number below zero", func(l *Lock) { l.Number = -1 }, "number: -1 is not"},
+		{"no time of issue", func(l *Lock) { l.Issued = "" }, `issued: "" is not a time`},
+		{"a time with an offset", func(l *Lock) { l.Issued = "2026-11-21T17:00:00+01:00" }, "issued: "},
+		{"a time with fractions", func(l *Lock) { l.Expires = "2031-11-20T17:00:00.5Z" }, "expires: "},
+		{"an end before the beginning", func(l *Lock) { l.Expires = "2026-11-21T17:00:00Z" }, "is not after issued"},
 		{"another schema", func(l *Lock) { l.Schema = "slipway.build/images/v2" }, `schema: "slipway.build/images/v2" is not`},
 		{"a toolchain that is not exact", func(l *Lock) { l.Toolchain = "go1.26.x" }, `toolchain: "go1.26.x"`},
 		{"a name twice", func(l *Lock) { l.Images[1].Name = "etcd" }, `images[1](etcd).name: "etcd" must sort after "etcd"`},

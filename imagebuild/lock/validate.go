@@ -20,6 +20,44 @@ import (
 // that lists every problem with its field and value.
 func (l *Lock) Validate() error {
 	c := &checker{}
+	c.issue(l)
+	c.content(l)
+	return c.result()
+}
+
+// ValidateContent is Validate for a lock that was not issued yet, so has no number and no times.
+func (l *Lock) ValidateContent() error {
+	c := &checker{}
+	c.content(l)
+	return c.result()
+}
+
+// issue checks what is given to a lock when it is issued.
+func (c *checker) issue(l *Lock) {
+	if l.Number < 1 {
+		c.bad("number", "%d is not a number above zero", l.Number)
+	}
+	issued, err1 := parseTime(l.Issued)
+	expires, err2 := parseTime(l.Expires)
+	if err1 != nil {
+		c.bad("issued", "%w", err1)
+	}
+	if err2 != nil {
+		c.bad("expires", "%w", err2)
+	}
+	if err1 == nil && err2 == nil && !expires.After(issued) {
+		c.bad("expires", "%q is not after issued %q", l.Expires, l.Issued)
+	}
+}
+
+func (c *checker) result() error {
+	if len(c.problems) > 0 {
+		return fault.Terminalf("lock is not valid: %w", errors.Join(c.problems...))
+	}
+	return nil
+}
+
+func (c *checker) content(l *Lock) {
 	if l.Schema != Schema {
 		c.bad("schema", "%q is not %q; this program reads no other", l.Schema, Schema)
 	}
@@ -42,10 +80,6 @@ func (l *Lock) Validate() error {
 			manifests[p.Manifest] = img.Name
 		}
 	}
-	if len(c.problems) > 0 {
-		return fault.Terminalf("lock is not valid: %w", errors.Join(c.problems...))
-	}
-	return nil
 }
 
 // The forms of names come from the OCI distribution specification and from Go.

@@ -17,6 +17,9 @@ import (
 )
 
 const validLock = `schema: slipway.build/images/v1
+number: 1
+issued: "2026-11-21T17:00:00Z"
+expires: "2031-11-20T17:00:00Z"
 toolchain: go1.26.7
 images:
   - name: fcos

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -61,8 +62,9 @@ func (a *app) printImages(l *lock.Lock) error {
 }
 
 func (a *app) imagesLock(source *string) *cobra.Command {
-	var check bool
+	var check, renew bool
 	var file string
+	var life time.Duration
 	cmd := &cobra.Command{
 		Use: "lock", Short: "Build all images and write images.yaml, or check it", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -92,17 +94,22 @@ func (a *app) imagesLock(source *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := images.Issue(file, l, time.Now(), life, renew); err != nil {
+				return err
+			}
 			if err := component.WriteLock(file, l); err != nil {
 				return err
 			}
 			if a.json() {
 				return a.printLine(map[string]any{"lock": file})
 			}
-			fmt.Fprintf(a.Out, "%s is written; it is signed where it is published.\n", file)
+			fmt.Fprintf(a.Out, "%s is lock number %d, for new applications until %s; it is signed where it is published.\n", file, l.Number, l.Expires)
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "write nothing; fail and name what differs when images.yaml is not what was built")
+	cmd.Flags().BoolVar(&renew, "renew", false, "issue the lock anew under the next number, even if no image has changed")
+	cmd.Flags().DurationVar(&life, "life", component.LockLife, "how long a newly issued lock may be applied to nodes")
 	cmd.Flags().StringVar(&file, "lock", "", "the lock (default: images.yaml of the clone)")
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/google/renameio/v2"
 
@@ -73,7 +74,30 @@ func Check(committed string, built []component.Built) (*lock.Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	return got, component.Check(want, got)
+	// The committed one, which differs in what issued it: number and validity.
+	return want, component.Check(want, got)
+}
+
+// Issue gives a computed lock the number and validity of the lock in the file committed when both
+// say the same and renew is false, else the next number, from now on.
+func Issue(committed string, l *lock.Lock, now time.Time, life time.Duration, renew bool) error {
+	text, err := os.ReadFile(committed)
+	if errors.Is(err, fs.ErrNotExist) {
+		component.Issue(nil, l, now, life)
+		return l.Validate()
+	}
+	if err != nil {
+		return fmt.Errorf("read the lock of before: %w", err)
+	}
+	before, err := lock.Parse(committed, text)
+	if err != nil {
+		return fmt.Errorf("the lock of before, whose number counts on: %w", err)
+	}
+	component.Issue(before, l, now, life)
+	if renew {
+		l.Issue(before.Number+1, now, life)
+	}
+	return l.Validate()
 }
 
 // Paths are where the images, the lock and its key are in a state directory.

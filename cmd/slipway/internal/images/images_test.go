@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"slipway.build/slipway/cmd/slipway/internal/progress"
 	"slipway.build/slipway/imagebuild/component"
@@ -34,6 +35,7 @@ func published(t *testing.T) (Paths, *lock.Lock) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	component.Issue(nil, l, time.Now(), component.LockLife)
 	p := Paths{State: t.TempDir()}
 	if _, _, err := Publish(p, built, l); err != nil {
 		t.Fatal(err)
@@ -106,12 +108,24 @@ func TestACommittedLockThatDiffersNamesTheDifference(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	component.Issue(nil, l, time.Now(), component.LockLife)
 	file := filepath.Join(t.TempDir(), "images.yaml")
 	if err := component.WriteLock(file, l); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Check(file, built); err != nil {
+	if checked, err := Check(file, built); err != nil || checked.Number != 1 {
 		t.Fatalf("the same lock: %v", err)
+	}
+	again, err := component.Compute(built)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := time.Now().Add(time.Hour)
+	if err := Issue(file, again, later, time.Hour, false); err != nil || again.Number != 1 || again.Issued != l.Issued {
+		t.Errorf("the same content got number %d of %s: %v", again.Number, again.Issued, err)
+	}
+	if err := Issue(file, again, later, time.Hour, true); err != nil || again.Number != 2 || again.Issued == l.Issued {
+		t.Errorf("renewed it got number %d of %s: %v", again.Number, again.Issued, err)
 	}
 	l.Images[0].Version = "v9.9.9"
 	if err := component.WriteLock(file, l); err != nil {
