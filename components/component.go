@@ -35,6 +35,7 @@ type Component struct {
 	State        *plan.State
 	Await        *plan.Probe // asked before the start, for as long as it takes
 	Ready, Live  *plan.Probe
+	Checks       []plan.Check // what the agent reports about it beside its unit's health
 }
 
 // File is a configuration file of a component, below files/<component>/ of the generation.

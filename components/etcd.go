@@ -69,5 +69,6 @@ func etcd(c Cluster, n Node) Component {
 		State:  &plan.State{Dir: etcdData, Sentinel: "member"},
 		Ready:  ready(loopbackURL("http", etcdHealthPort, "/readyz"), ""),
 		Live:   alive(loopbackURL("http", etcdHealthPort, "/livez"), ""),
+		Checks: []plan.Check{{Type: plan.CheckEtcd, Endpoint: loopbackURL("http", etcdHealthPort, "")}},
 	}
 }

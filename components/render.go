@@ -108,6 +108,7 @@ func add(p *plan.Plan, c Cluster, component Component) error {
 	for _, f := range component.Files {
 		p.Files = append(p.Files, plan.File{Path: path.Join(component.Name, f.Name), Mode: "0444", Content: f.Content})
 	}
+	p.Checks = append(p.Checks, component.Checks...)
 	u, err := component.Unit(c)
 	if err != nil {
 		return err

@@ -180,7 +180,8 @@ func (b *Board) weigh(w *watched, seen []protocol.Condition) (again bool) {
 	for _, condition := range seen {
 		types = append(types, condition.Type)
 		stands, known := b.standing[condition.Type]
-		if !known || (stands.Status == condition.Status && stands.Reason == condition.Reason) {
+		// What is well may be believed at once.
+		if (!known && condition.Status == False) || (known && stands.Status == condition.Status && stands.Reason == condition.Reason) {
 			delete(w.doubts, condition.Type)
 			b.stand(condition)
 			continue

@@ -97,9 +97,9 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 	}
 	outbox := signal.New(memory, identity.Node(), []string{config.Token}, log)
 	a := c.applier(identity, api, memory, systemd, &reporter{Outbox: outbox, status: show}, log)
-	board := c.board(outbox, show, log)
 	contact := make(chan struct{})
 	a.Contact = contact
+	board := (&watched{root: c.Root, identity: identity, api: api, memory: memory, systemd: systemd}).board(outbox, show, log)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return board.Run(ctx) })
 	group.Go(func() error { return outbox.Run(ctx, api) })

@@ -27,8 +27,9 @@ const callTimeout = 20 * time.Second
 
 // Client calls one control plane.
 type Client struct {
-	base string
-	http *http.Client
+	base  string
+	http  *http.Client
+	clock clock
 }
 
 // New returns a client for the control plane at base (https://host:port) whose certificate one
@@ -167,6 +168,7 @@ func (c *Client) do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, fault.Retriablef("%w", err)
 	}
+	c.clock.compare(resp)
 	if resp.StatusCode < 400 {
 		return resp, nil
 	}

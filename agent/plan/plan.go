@@ -31,6 +31,8 @@ type Plan struct {
 	// one that the OS layer brings, which starts it in any case and takes over when it fails.
 	Agent *Agent `json:"agent,omitempty"`
 	Tasks []Task `json:"tasks,omitempty"`
+	// Checks are looked at for as long as this generation is current.
+	Checks []Check `json:"checks,omitempty"`
 	// Deadline bounds the time from the first step of applying the plan to healthy.
 	Deadline Duration `json:"deadline"`
 }

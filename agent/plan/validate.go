@@ -41,6 +41,7 @@ func (p *Plan) Validate() error {
 	v.files()
 	v.units()
 	v.tasks()
+	v.checks()
 	if len(v.errs) == 0 {
 		return nil
 	}

@@ -96,7 +96,7 @@ func showStatus(cmd *cobra.Command, n *debug.Node, format string) error {
 	}
 	if overview.Current == 0 {
 		_, _ = fmt.Fprintln(out, "generation  none")
-		return nil
+		return showConditions(out, overview.Agent)
 	}
 	_, _ = fmt.Fprintf(out, "node        %s (%s, %s)\ngeneration  %d\n\n", overview.Node.Name, overview.Node.Role, overview.Node.Address, overview.Current)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -104,7 +104,10 @@ func showStatus(cmd *cobra.Command, n *debug.Node, format string) error {
 	for _, unit := range overview.Units {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", unit.Name, unit.State, unit.Image)
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	return showConditions(out, overview.Agent)
 }
 
 func showVerify(cmd *cobra.Command, n *debug.Node, format string) error {
