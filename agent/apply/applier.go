@@ -58,6 +58,8 @@ type Applier struct {
 	Reporter     Reporter
 	// Logs returns the last lines of a unit's log.
 	Logs func(ctx context.Context, unit string, lines int) string
+	// LastWords returns what the unit's processes said last about their end; "" for nothing.
+	LastWords func(ctx context.Context, unit string) string
 	// Cluster returns a client of the cluster's API.
 	Cluster func(plan.API) *cluster.Client
 	// Self is nil where the agent is not its own subject.

@@ -243,7 +243,7 @@ func (t *transition) settle(ctx context.Context) error {
 	}
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return health.Await(gctx, t.Systemd, startUnits(p), func(active, total int, waiting string) {
+		return health.AwaitBefore(gctx, t.Systemd, startUnits(p), t.patience(), func(active, total int, waiting string) {
 			t.progress(protocol.Switched, protocol.Progress{UnitsActive: active, UnitsTotal: total, Waiting: waiting})
 		})
 	})
@@ -251,6 +251,18 @@ func (t *transition) settle(ctx context.Context) error {
 	group.Go(func() error { return t.contact(gctx) })
 	group.Go(func() error { return t.tasks(gctx, func(task plan.Task) bool { return own(p, task) }) })
 	return group.Wait()
+}
+
+// exitsBeforeReturn is how often a component may end by itself before the generation is given
+// up, where there is one to go back to. On a new node there is none, and peers may still be on
+// their way: there the deadline alone decides.
+const exitsBeforeReturn = 8
+
+func (t *transition) patience() int {
+	if t.wasGood(t.entry.Previous) {
+		return exitsBeforeReturn
+	}
+	return 0
 }
 
 func startUnits(p *plan.Plan) []string {
@@ -289,6 +301,9 @@ func (t *transition) fail(ctx context.Context, cause error) error {
 	var unit *health.UnitError
 	if errors.As(cause, &unit) {
 		signal.Log = t.Logs(ctx, unit.Unit, logLines)
+		if words := t.LastWords(ctx, unit.Unit); words != "" {
+			signal.Reason += "; it said: " + words
+		}
 	}
 	signals := []protocol.Signal{signal}
 	for _, deployment := range deployments(t.checked.Plan) {

@@ -152,6 +152,7 @@ func (c Config) applier(identity *join.Identity, api *nodeapi.Client, memory *jo
 		Importer:     importer.Tool{Path: c.ImportTool, Socket: c.Socket},
 		Reporter:     r,
 		Logs:         unitlog.Last,
+		LastWords:    unitlog.LastWords,
 		Cluster:      func(api plan.API) *cluster.Client { return cluster.New(api, pki) },
 		Self:         c.Self,
 		Now:          time.Now,

@@ -41,7 +41,14 @@ type Progress func(active, total int, waiting string)
 // given up ends the wait with a terminal UnitError; so does the end of ctx, which then names
 // what was awaited.
 func Await(ctx context.Context, driver drive.Driver, units []string, progress Progress) error {
-	w := &wait{driver: driver, units: units, failedAt: map[string]time.Time{}, requeued: map[string]time.Time{}}
+	return AwaitBefore(ctx, driver, units, 0, progress)
+}
+
+// AwaitBefore is Await where there is something better than to go on waiting: a unit that has
+// ended by itself as often as exits since it was last asked to start, and is being started once
+// more, ends the wait, too. 0 is no limit.
+func AwaitBefore(ctx context.Context, driver drive.Driver, units []string, exits int, progress Progress) error {
+	w := &wait{driver: driver, units: units, exits: exits, failedAt: map[string]time.Time{}, requeued: map[string]time.Time{}}
 	told := ""
 	for {
 		changed := driver.Changed()
@@ -65,7 +72,7 @@ func Await(ctx context.Context, driver drive.Driver, units []string, progress Pr
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return w.late(context.Cause(ctx), pending)
+			return w.late(ctx, pending)
 		}
 		timer.Stop()
 	}
@@ -74,6 +81,7 @@ func Await(ctx context.Context, driver drive.Driver, units []string, progress Pr
 type wait struct {
 	driver   drive.Driver
 	units    []string
+	exits    int
 	failedAt map[string]time.Time
 	requeued map[string]time.Time
 }
@@ -104,6 +112,10 @@ func (w *wait) check(ctx context.Context) ([]string, error) {
 		switch state.Active {
 		case "active":
 			continue
+		case "activating":
+			if err := w.looping(ctx, unit, state); err != nil {
+				return nil, err
+			}
 		case "failed":
 			if err := w.failed(ctx, unit); err != nil {
 				return nil, err
@@ -127,6 +139,18 @@ func describe(state drive.State) string {
 		return state.Active
 	}
 	return state.Active + ", " + state.Sub
+}
+
+// looping gives up a unit that ends again and again.
+func (w *wait) looping(ctx context.Context, unit string, state drive.State) error {
+	if w.exits == 0 || state.Sub != "auto-restart" {
+		return nil
+	}
+	status, err := w.driver.Status(ctx, unit)
+	if err != nil || status.Active != "activating" || int(status.Restarts) < w.exits {
+		return nil
+	}
+	return &fault.Error{Kind: fault.Terminal, Err: &UnitError{Unit: unit, Detail: failure(status)}}
 }
 
 func (w *wait) failed(ctx context.Context, unit string) error {
@@ -193,10 +217,14 @@ func (w *wait) inactive(ctx context.Context, unit string, state drive.State) (bo
 	return false, nil
 }
 
-func (w *wait) late(cause error, pending []string) error {
+func (w *wait) late(ctx context.Context, pending []string) error {
+	cause := context.Cause(ctx)
 	slices.Sort(pending)
 	unit, _, _ := strings.Cut(pending[0], " ")
 	detail := fmt.Sprintf("is not active: %v; waiting for %s", cause, strings.Join(pending, ", "))
+	if status, err := w.driver.Status(context.WithoutCancel(ctx), unit); err == nil && status.Restarts > 0 {
+		detail += "; it has " + failure(status)
+	}
 	if errors.Is(cause, context.Canceled) {
 		return fmt.Errorf("unit %s %s: %w", unit, detail, cause)
 	}

@@ -3,6 +3,7 @@ package health_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -59,6 +60,27 @@ func TestAUnitWhoseStartWasCancelledIsQueuedAgain(t *testing.T) {
 		}
 		if actions := systemd.Actions(); len(actions) != 1 || actions[0] != "start a.service" {
 			t.Errorf("systemd was asked %v", actions)
+		}
+	})
+}
+
+func TestAUnitThatEndsAgainAndAgainIsGivenUpWhereThatHelps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, test := range []struct {
+			restarts, exits int
+			givenUp         bool
+		}{{8, 8, true}, {9, 8, true}, {7, 8, false}, {100, 0, false}} {
+			systemd := &drive.Fake{}
+			looping := state("activating", "auto-restart")
+			systemd.Set("a.service", looping)
+			systemd.Detail(func(_ string, s *drive.Status) { s.Restarts, s.Result = uint32(test.restarts), "exit-code" })
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			began := time.Now()
+			err := health.AwaitBefore(ctx, systemd, []string{"a.service"}, test.exits, nil)
+			cancel()
+			if gave := time.Since(began) < time.Minute; gave != test.givenUp || !strings.Contains(err.Error(), fmt.Sprintf("after %d restarts", test.restarts)) {
+				t.Errorf("%+v: given up %v: %v", test, gave, err)
+			}
 		}
 	})
 }

@@ -15,6 +15,7 @@ type Fake struct {
 	fail    func(action string) error
 	actions []string
 	states  map[string]State
+	more    func(unit string, status *Status)
 	changed chan struct{}
 }
 
@@ -30,6 +31,13 @@ func (f *Fake) FailWith(fail func(action string) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fail = fail
+}
+
+// Detail has more complete the answers of Status, such as by restarts and an exit status.
+func (f *Fake) Detail(more func(unit string, status *Status)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.more = more
 }
 
 // Actions returns what was asked so far.
@@ -124,7 +132,13 @@ func (f *Fake) States(_ context.Context, units []string) (map[string]State, erro
 // Status implements Driver.
 func (f *Fake) Status(ctx context.Context, unit string) (Status, error) {
 	states, err := f.States(ctx, []string{unit})
-	return Status{State: states[unit], Result: "success", Type: "notify"}, err
+	status := Status{State: states[unit], Result: "success", Type: "notify"}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.more != nil {
+		f.more(unit, &status)
+	}
+	return status, err
 }
 
 // Changed implements Driver.
