@@ -189,8 +189,12 @@ func (t *transition) pull(ctx context.Context) error {
 func (t *transition) wants() []pull.Want {
 	var wants []pull.Want
 	for _, image := range t.checked.Plan.Images {
+		var index string
+		if locked, _, ok := t.checked.Lock.ByManifest(image.Digest); ok {
+			index = locked.Index
+		}
 		wants = append(wants, pull.Want{
-			Name: image.Name, Repository: image.Repository, Manifest: image.Digest,
+			Name: image.Name, Repository: image.Repository, Index: index, Manifest: image.Digest,
 			Locked: t.checked.Platforms[image.Name], Root: image.Import == "", Layout: image.Import != "",
 		})
 	}

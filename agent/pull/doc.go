@@ -1,6 +1,8 @@
 // Package pull is the verified image store: it fetches images from registries by digest, checks
-// manifest, configuration, layers, diff IDs and files against the signed lock while they stream
-// in, and shows an image under its name only when the whole chain holds.
+// index, manifest, configuration, layers, diff IDs and files against the signed lock while they
+// stream in, takes over what the store has already after hashing it again, and shows an image
+// under its name only when the whole chain holds. Packages below it do the parts: mirror reads
+// from registries, unpack turns a blob into files, inflate decompresses gzip.
 //
 // The store is one directory per manifest:
 //

@@ -31,6 +31,9 @@ type Record struct {
 	Files    []lock.Binary `json:"files"`
 	Root     bool          `json:"root"`
 	Layout   bool          `json:"layout"`
+	// LayerFiles are the paths of the files that each layer brought; null for layers that were
+	// not unpacked because the files were in the store.
+	LayerFiles [][]string `json:"layerFiles,omitempty"`
 }
 
 // Path returns the directory of the image with that manifest digest.

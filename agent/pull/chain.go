@@ -1,9 +1,6 @@
 package pull
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 
 	"slipway.build/slipway/agent/fault"
@@ -13,6 +10,14 @@ import (
 const (
 	maxManifest = 1 << 20
 	maxConfig   = 4 << 20
+)
+
+// Media types of manifests that are accepted (OCI image-spec 1.1 and Docker's schema 2).
+const (
+	mediaManifest       = "application/vnd.oci.image.manifest.v1+json"
+	mediaDockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
+	mediaIndex          = "application/vnd.oci.image.index.v1+json"
+	mediaDockerIndex    = "application/vnd.docker.distribution.manifest.list.v2+json"
 )
 
 // descriptor is OCI's, as far as it matters here.
@@ -38,43 +43,21 @@ type imageConfig struct {
 	} `json:"rootfs"`
 }
 
-// fetchChecked fetches an object by digest from the registries in order. One that answers with
-// other bytes is passed over while there are others; if none has the right bytes, the error is
-// terminal and names both digests.
-func fetchChecked(ctx context.Context, registries []registry, path, digest string, limit int64, accept string) ([]byte, error) {
-	waits := newBackoff()
-	for {
-		var refused, failed error
-		for _, registry := range registries {
-			raw, err := registry.fetchSmall(ctx, path, limit, accept)
-			if err == nil {
-				found := digestOf(raw)
-				if found == digest {
-					return raw, nil
-				}
-				err = fault.Terminalf("expected digest %s, found %s", digest, found)
-			}
-			if fault.IsTerminal(err) {
-				refused = err
-			} else {
-				failed = err
-			}
-		}
-		if failed == nil {
-			return nil, refused
-		}
-		if err := waits.Wait(ctx); err != nil {
-			if refused != nil {
-				return nil, refused
-			}
-			return nil, fault.Retriablef("gave up: %w (last: %w)", err, failed)
+// parseIndex checks that an index whose digest is checked leads to the manifest.
+func parseIndex(raw []byte, want Want) error {
+	var index struct {
+		SchemaVersion int          `json:"schemaVersion"`
+		Manifests     []descriptor `json:"manifests"`
+	}
+	if err := json.Unmarshal(raw, &index); err != nil {
+		return fault.Terminalf("index %s: not JSON: %w", want.Index, err)
+	}
+	for _, manifest := range index.Manifests {
+		if manifest.Digest == want.Manifest {
+			return nil
 		}
 	}
-}
-
-func digestOf(raw []byte) string {
-	sum := sha256.Sum256(raw)
-	return "sha256:" + hex.EncodeToString(sum[:])
+	return fault.Terminalf("index %s: manifest %s of the signed lock is not in it", want.Index, want.Manifest)
 }
 
 // parseManifest reads a manifest whose digest is checked and compares it with the lock.

@@ -1,4 +1,4 @@
-package pull
+package unpack
 
 import (
 	"fmt"
@@ -8,8 +8,9 @@ import (
 )
 
 // writebackStep is how many bytes are written before the kernel is asked to start bringing them
-// to the disk. Early writeback keeps the dirty set small, so that the fsync of somebody else
-// (etcd's, on the same file system) does not have to wait for ours.
+// to the disk. Early writeback keeps the dirty set small, so that the one sync at the end finds
+// little to do and the fsync of somebody else (etcd's, on the same file system) does not have to
+// wait for ours.
 const writebackStep = 8 << 20
 
 // fileWriter writes one new file of a known size.
@@ -33,7 +34,7 @@ func newFileWriter(root *os.Root, name string, size int64, mode os.FileMode) (*f
 		err := unix.Fallocate(int(file.Fd()), 0, 0, size)
 		if err != nil && err != unix.EOPNOTSUPP && err != unix.ENOSYS {
 			w.abandon()
-			return nil, fmt.Errorf("reserve %d bytes for %s: %w", size, name, err)
+			return nil, fmt.Errorf("reserve %d bytes for %s: %w", size, name, os.NewSyscallError("fallocate", err))
 		}
 	}
 	return w, nil
@@ -43,21 +44,20 @@ func (w *fileWriter) Write(p []byte) (int, error) {
 	n, err := w.file.Write(p)
 	w.offset += int64(n)
 	if w.offset-w.started >= writebackStep {
-		// Only a hint; what counts is the sync in finish.
+		// Only a hint; what counts is the sync at the end.
 		_ = unix.SyncFileRange(int(w.file.Fd()), w.started, w.offset-w.started, unix.SYNC_FILE_RANGE_WRITE)
 		w.started = w.offset
 	}
 	return n, err
 }
 
-// finish makes the file's bytes and mode durable and closes it.
+// finish sets the file's mode, has the rest of it written back and closes it. It is durable only
+// after the image's sync.
 func (w *fileWriter) finish() error {
 	if err := w.file.Chmod(w.mode); err != nil {
 		return fmt.Errorf("unpack file %s: %w", w.name, err)
 	}
-	if err := w.file.Sync(); err != nil {
-		return fmt.Errorf("sync file %s: %w", w.name, err)
-	}
+	_ = unix.SyncFileRange(int(w.file.Fd()), w.started, 0, unix.SYNC_FILE_RANGE_WRITE)
 	err := w.file.Close()
 	w.file = nil
 	if err != nil {

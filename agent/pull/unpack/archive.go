@@ -1,9 +1,7 @@
-package pull
+package unpack
 
 import (
 	"archive/tar"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -23,24 +21,22 @@ const (
 )
 
 // extractor unpacks one layer. Only directories and the regular files that the lock names, at
-// the sizes that it names, are accepted; a nil root verifies without writing.
+// the sizes that it names, are accepted.
 type extractor struct {
-	root   *os.Root
-	wanted map[string]lock.Binary
-	found  *fileSet
-	dirs   int
-	buffer []byte
+	*Target
+	buffers *buffers
+	dirs    int
+	brought []string // the files of this layer, so far
 }
 
-// extract reads the whole archive and leaves the files written and synced, not yet the
-// directories. Refusals are terminal; errors of the reader and of the disk are passed on.
+// extract reads the whole archive and leaves the files written, not yet durable. Refusals are terminal; errors of the reader and of the disk are passed on.
 func (x *extractor) extract(r io.Reader) error {
 	archive := tar.NewReader(r)
 	for {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
 			// Whatever follows the end mark belongs to the diff ID too; the limit still holds.
-			_, err := io.CopyBuffer(io.Discard, r, x.buffer)
+			_, err := io.Copy(io.Discard, r)
 			return err
 		}
 		if err != nil {
@@ -104,37 +100,46 @@ func (x *extractor) file(archive *tar.Reader, header *tar.Header, name string) e
 	if header.Size != wanted.Size {
 		return fault.Terminalf("file %s: expected %d bytes by the signed lock, found %d", name, wanted.Size, header.Size)
 	}
-	if !x.found.add(name) {
+	if !x.Claim(name) {
 		return fault.Terminalf("archive entry %q: comes twice", name)
 	}
-	sum := sha256.New()
-	var dst io.Writer = sum
-	if x.root != nil {
-		if dir := path.Dir(name); dir != "." {
-			if err := x.makeDirs(dir); err != nil {
-				return err
-			}
-		}
-		mode := os.FileMode(0o444)
-		if header.Mode&0o111 != 0 {
-			mode = 0o555
-		}
-		file, err := newFileWriter(x.root, name, wanted.Size, mode)
-		if err != nil {
-			return err
-		}
-		defer file.abandon()
-		if _, err := io.CopyBuffer(io.MultiWriter(sum, file), archive, x.buffer); err != nil {
-			return fmt.Errorf("unpack file %s: %w", name, err)
-		}
-		if err := file.finish(); err != nil {
-			return err
-		}
-	} else if _, err := io.CopyBuffer(dst, archive, x.buffer); err != nil {
-		return fmt.Errorf("read file %s: %w", name, err)
+	x.brought = append(x.brought, name)
+	sum, err := x.content(archive, header, wanted)
+	if err != nil {
+		return err
 	}
-	if found := hex.EncodeToString(sum.Sum(nil)); found != wanted.SHA256 {
-		return fault.Terminalf("file %s: expected sha256 %s by the signed lock, found %s", name, wanted.SHA256, found)
+	if sum != wanted.SHA256 {
+		return fault.Terminalf("file %s: expected sha256 %s by the signed lock, found %s", name, wanted.SHA256, sum)
 	}
 	return nil
+}
+
+// content hashes the file, and writes it where there is a root.
+func (x *extractor) content(archive io.Reader, header *tar.Header, wanted lock.Binary) (string, error) {
+	if x.root == nil {
+		sum, err := x.buffers.start(nil).copyFrom(archive)
+		if err != nil {
+			err = fmt.Errorf("read file %s: %w", wanted.Path, err)
+		}
+		return sum, err
+	}
+	if dir := path.Dir(wanted.Path); dir != "." {
+		if err := x.makeDirs(dir); err != nil {
+			return "", err
+		}
+	}
+	mode := os.FileMode(0o444)
+	if header.Mode&0o111 != 0 {
+		mode = 0o555
+	}
+	file, err := newFileWriter(x.root, wanted.Path, wanted.Size, mode)
+	if err != nil {
+		return "", err
+	}
+	defer file.abandon()
+	sum, err := x.buffers.start(file).copyFrom(archive)
+	if err != nil {
+		return "", fmt.Errorf("unpack file %s: %w", wanted.Path, err)
+	}
+	return sum, file.finish()
 }

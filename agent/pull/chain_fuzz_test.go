@@ -1,0 +1,21 @@
+package pull
+
+import (
+	"testing"
+
+	"slipway.build/slipway/imagebuild/lock"
+)
+
+// FuzzManifest feeds foreign bytes to the parsers of manifest and configuration.
+func FuzzManifest(f *testing.F) {
+	f.Add([]byte(`{"schemaVersion":2,"config":{"digest":"c","size":1},"layers":[{"digest":"l","size":2}]}`))
+	f.Add([]byte(`{"rootfs":{"diff_ids":["d"]}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		want := Want{Locked: &lock.Platform{Config: "c", Layers: []lock.Layer{{Digest: "l", DiffID: "d", Size: 2}}}}
+		m, err := parseManifest(raw, want)
+		if err == nil && (m.Config.Digest != "c" || len(m.Layers) != 1 || m.Layers[0].Digest != "l") {
+			t.Errorf("accepted %+v", m)
+		}
+		_ = checkConfig(raw, want)
+	})
+}
