@@ -64,6 +64,7 @@ func (w *statusWriter) failed(err error) {
 func (w *statusWriter) plan(p *plan.Plan, digest string) {
 	w.update(func(s *status.Status) {
 		s.Doing, s.Generation, s.PlanDigest, s.Reason = "applying the plan", p.Generation, digest, ""
+		s.Registries = p.Registries
 	})
 }
 

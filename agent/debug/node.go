@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"slipway.build/slipway/agent/generation"
 	"slipway.build/slipway/agent/join"
@@ -13,6 +14,7 @@ import (
 	"slipway.build/slipway/agent/pull"
 	"slipway.build/slipway/agent/status"
 	"slipway.build/slipway/agent/trust"
+	"slipway.build/slipway/agent/unitlog"
 	"slipway.build/slipway/units/drive"
 )
 
@@ -21,56 +23,46 @@ type Node struct {
 	Root       string
 	TrustDir   string
 	BakedLock  string
+	ConfigFile string // the agent's configuration from Ignition
 	StatusFile string
 	Systemd    drive.Driver
-	Logs       func(ctx context.Context, unit string, lines int) string
+	// Lines reads the machine's journal.
+	Lines func(context.Context, unitlog.Query) ([]unitlog.Line, error)
+	Now   func() time.Time
 }
 
-// UnitState is one unit of the plan and how it is.
-type UnitState struct {
-	Name  string `json:"name"`
-	State string `json:"state"`
-	Image string `json:"image,omitempty"`
-}
-
-// Overview is the answer of `slipway-agent status`.
-type Overview struct {
-	Agent   *status.Status `json:"agent,omitempty"` // nil when it never ran since the boot
-	Current uint64         `json:"current"`         // generation, 0 for none
-	Node    *plan.Node     `json:"node,omitempty"`
-	Units   []UnitState    `json:"units,omitempty"`
-}
-
-// Overview tells what the agent does and how the current generation's units are.
-func (n *Node) Overview(ctx context.Context) (*Overview, error) {
-	out := &Overview{}
-	if s, err := status.Read(n.StatusFile); err == nil {
-		out.Agent = s
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read the agent's status: %w", err)
+// Here returns the node that this program runs on. It works as far as it can without systemd,
+// whose absence is then part of each answer. Call the function returned when done.
+func Here(ctx context.Context) (*Node, func()) {
+	n := &Node{
+		Root: plan.Root, TrustDir: plan.TrustDir, BakedLock: plan.BakedLock, ConfigFile: plan.AgentConfig,
+		StatusFile: status.Path, Lines: unitlog.Read, Now: time.Now,
 	}
-	g, err := n.current()
-	if err != nil || g == nil {
-		return out, err
-	}
-	out.Current, out.Node = g.Number, &g.Plan.Node
-	names := make([]string, len(g.Plan.Units))
-	for i, unit := range g.Plan.Units {
-		names[i] = unit.Name
-	}
-	states, err := n.Systemd.States(ctx, names)
+	systemd, err := drive.Connect(ctx)
 	if err != nil {
-		return nil, err
+		n.Systemd = absent{err}
+		return n, func() {}
 	}
-	for _, unit := range g.Plan.Units {
-		state := UnitState{Name: unit.Name, State: states[unit.Name].Active + " (" + states[unit.Name].Sub + ")"}
-		if unit.Exec != nil {
-			state.Image = unit.Exec.Image
-		}
-		out.Units = append(out.Units, state)
-	}
-	return out, nil
+	n.Systemd = systemd
+	return n, systemd.Close
 }
+
+// absent is the driver of a systemd that does not answer.
+type absent struct{ err error }
+
+func (a absent) Reload(context.Context) error                             { return a.err }
+func (a absent) Queue(context.Context, []drive.Job) (<-chan error, error) { return nil, a.err }
+func (a absent) Status(context.Context, string) (drive.Status, error)     { return drive.Status{}, a.err }
+func (a absent) Changed() <-chan struct{}                                 { return nil }
+func (a absent) States(context.Context, []string) (map[string]drive.State, error) {
+	return nil, a.err
+}
+
+func (n *Node) store() *generation.Store {
+	return &generation.Store{Root: n.Root, Images: &pull.Store{Dir: filepath.Join(n.Root, "images")}}
+}
+
+func (n *Node) stateDir() string { return filepath.Join(n.Root, "state") }
 
 // Plan returns the current generation's plan, nil when there is none.
 func (n *Node) Plan() (*plan.Plan, error) {
@@ -81,10 +73,6 @@ func (n *Node) Plan() (*plan.Plan, error) {
 	return g.Plan, nil
 }
 
-func (n *Node) store() *generation.Store {
-	return &generation.Store{Root: n.Root, Images: &pull.Store{Dir: filepath.Join(n.Root, "images")}}
-}
-
 func (n *Node) current() (*generation.Generation, error) {
 	number, err := n.store().CurrentNumber()
 	if err != nil || number == 0 {
@@ -93,23 +81,45 @@ func (n *Node) current() (*generation.Generation, error) {
 	return n.store().Load(number)
 }
 
-// checked verifies the current generation's delivery again, offline.
-func (n *Node) checked(ctx context.Context) (*trust.Checked, error) {
+// errNone says that the node has not applied a plan yet.
+var errNone = errors.New("there is no current generation: the agent has not applied a plan yet; see `slipway-agent status`")
+
+// checkedCurrent verifies the current generation's delivery again, offline.
+func (n *Node) checkedCurrent(ctx context.Context) (*trust.Checked, error) {
 	number, err := n.store().CurrentNumber()
 	if err != nil {
 		return nil, err
 	}
 	if number == 0 {
-		return nil, errors.New("there is no current generation")
+		return nil, errNone
 	}
+	return n.checked(ctx, number)
+}
+
+// checked verifies a generation's delivery again, offline.
+func (n *Node) checked(ctx context.Context, number uint64) (*trust.Checked, error) {
 	delivery, err := n.store().Delivery(number)
 	if err != nil {
 		return nil, err
 	}
-	identity, err := join.Load(filepath.Join(n.Root, "state", "identity"))
+	verifier, err := n.verifier()
 	if err != nil {
 		return nil, err
 	}
-	verifier := &trust.Verifier{Node: identity.Node(), PlanKeys: identity.PlanKeys(), TrustDir: n.TrustDir, Baked: n.BakedLock}
 	return verifier.Check(ctx, delivery)
+}
+
+func (n *Node) verifier() (*trust.Verifier, error) {
+	known, err := n.known()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("this node has not joined: %w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &trust.Verifier{Node: known.Node, PlanKeys: known.PlanKeys, TrustDir: n.TrustDir, Baked: n.BakedLock}, nil
+}
+
+func (n *Node) known() (*join.Known, error) {
+	return join.ReadKnown(filepath.Join(n.stateDir(), "identity"))
 }

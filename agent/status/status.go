@@ -21,6 +21,7 @@ type Status struct {
 	Doing      string             `json:"doing"` // in words
 	Generation uint64             `json:"generation,omitempty"`
 	PlanDigest string             `json:"planDigest,omitempty"`
+	Registries []string           `json:"registries,omitempty"` // of the plan
 	Phase      protocol.Phase     `json:"phase,omitempty"`
 	Progress   *protocol.Progress `json:"progress,omitempty"`
 	Reason     string             `json:"reason,omitempty"`
