@@ -81,8 +81,8 @@ func (n *Node) current() (*generation.Generation, error) {
 	return n.store().Load(number)
 }
 
-// errNone says that the node has not applied a plan yet.
-var errNone = errors.New("there is no current generation: the agent has not applied a plan yet; see `slipway-agent status`")
+// ErrNone says that the node has not applied a plan yet.
+var ErrNone = errors.New("there is no current generation: the agent has not applied a plan yet; see `slipway-agent status`")
 
 // checkedCurrent verifies the current generation's delivery again, offline.
 func (n *Node) checkedCurrent(ctx context.Context) (*trust.Checked, error) {
@@ -91,7 +91,7 @@ func (n *Node) checkedCurrent(ctx context.Context) (*trust.Checked, error) {
 		return nil, err
 	}
 	if number == 0 {
-		return nil, errNone
+		return nil, ErrNone
 	}
 	return n.checked(ctx, number)
 }

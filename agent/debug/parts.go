@@ -93,7 +93,7 @@ func (n *Node) writeLock(_ context.Context, w io.Writer) error {
 // writeCertificates writes chains, block by block, so that nothing else can slip through.
 func (n *Node) writeCertificates(w io.Writer, p *plan.Plan) error {
 	if p == nil {
-		return errNone
+		return ErrNone
 	}
 	for _, certificate := range p.Certificates {
 		rest, err := os.ReadFile(filepath.Join(n.Root, "pki", certificate.Name, "tls.crt"))

@@ -29,7 +29,7 @@ func (n *Node) Diff(ctx context.Context, other string) (*Diff, error) {
 		return nil, f.genErr
 	}
 	if f.gen == nil {
-		return nil, errNone
+		return nil, ErrNone
 	}
 	current := n.side(ctx, f, f.gen)
 	var against *side

@@ -69,7 +69,7 @@ func (n *Node) Verify(ctx context.Context) (*Report, error) {
 		return nil, f.genErr
 	}
 	if f.number == 0 {
-		return nil, errNone
+		return nil, ErrNone
 	}
 	if f.checkErr != nil {
 		return nil, f.checkErr

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -34,7 +35,7 @@ func command() int {
 	if err := root.ExecuteContext(ctx); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "slipway-agent:", err)
 		var usage usageError
-		if errors.As(err, &usage) {
+		if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") {
 			return exitUsage
 		}
 		return exitFailed
@@ -53,7 +54,7 @@ func newRoot(out io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	format := root.PersistentFlags().StringP("output", "o", "text", "form of the output: text or json")
 	root.AddCommand(runCommand(), execCommand(), trialEndCommand())
-	root.AddCommand(debugCommands(format)...)
+	root.AddCommand(debugCommands(format, out)...)
 	for _, command := range root.Commands() {
 		if args := command.Args; args != nil {
 			command.Args = func(cmd *cobra.Command, given []string) error {
