@@ -9,6 +9,7 @@ import (
 
 	"slipway.build/slipway/agent/certificates"
 	"slipway.build/slipway/agent/cluster"
+	"slipway.build/slipway/agent/cluster/etcd"
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/agent/generation"
 	"slipway.build/slipway/agent/importer"
@@ -62,6 +63,8 @@ type Applier struct {
 	LastWords func(ctx context.Context, unit string) string
 	// Cluster returns a client of the cluster's API.
 	Cluster func(plan.API) *cluster.Client
+	// Etcd returns a client of the etcd member of this node.
+	Etcd func(plan.API) *etcd.Client
 	// Self is nil where the agent is not its own subject.
 	Self Self
 	// Contact is closed once the control plane has answered this process.

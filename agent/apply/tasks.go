@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"slipway.build/slipway/agent/cluster"
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/agent/health"
 	"slipway.build/slipway/agent/importer"
@@ -55,33 +54,32 @@ func (t *transition) tasks(ctx context.Context, chosen func(plan.Task) bool) err
 	t.mu.Lock()
 	before := slices.Clone(t.entry.TasksDone)
 	t.mu.Unlock()
-	clients := map[plan.API]*cluster.Client{}
-	defer func() {
-		for _, client := range clients {
-			client.Close()
-		}
-	}()
+	c := t.clients()
+	defer c.close()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, task := range p.Tasks {
 		if !chosen(task) || slices.Contains(before, task.Name) {
 			continue
 		}
-		if clients[*task.API] == nil {
-			clients[*task.API] = t.Cluster(*task.API)
-		}
-		client := clients[*task.API]
 		group.Go(func() error {
-			if err := t.task(ctx, task, client); err != nil {
+			outputs, err := t.task(ctx, task, c)
+			if err == nil {
+				err = t.taskDone(task.Name, outputs)
+			}
+			if err != nil {
 				return fmt.Errorf("task %s: %w", task.Name, err)
 			}
+			// Not before it is journalled: nothing that comes after may be done in a journal in
+			// which this is not, or a later run would do them in the wrong order.
 			close(t.done[task.Name])
-			return t.taskDone(task.Name)
+			return nil
 		})
 	}
 	return group.Wait()
 }
 
-func (t *transition) task(ctx context.Context, task plan.Task, client *cluster.Client) error {
+// task waits for what the task comes after and does it.
+func (t *transition) task(ctx context.Context, task plan.Task, c *clients) (map[string]string, error) {
 	var units []string
 	for _, after := range task.After {
 		earlier, isTask := t.done[after]
@@ -92,30 +90,48 @@ func (t *transition) task(ctx context.Context, task plan.Task, client *cluster.C
 		select {
 		case <-earlier:
 		case <-ctx.Done():
-			return fault.Retriablef("it waits for task %s: %w", after, context.Cause(ctx))
+			return nil, fault.Retriablef("it waits for task %s: %w", after, context.Cause(ctx))
 		}
 	}
 	if err := health.Await(ctx, t.Systemd, units, nil); err != nil {
-		return err
+		return nil, err
 	}
-	switch task.Kind {
-	case plan.TaskApply:
-		if err := client.Apply(ctx, task.Objects); err != nil || !task.Await {
-			return err
-		}
-		return client.AwaitAvailable(ctx, task.Objects)
-	case plan.TaskNodeReady:
-		return client.AwaitNodeReady(ctx, t.checked.Plan.Node.Name)
-	default:
-		return fault.Terminalf("kind %q is unknown to this agent", task.Kind)
+	if task.Deadline > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(task.Deadline), fmt.Errorf("the task's deadline of %s has passed", task.Deadline))
+		defer cancel()
 	}
+	return c.do(ctx, t.checked.Plan, task)
 }
 
-func (t *transition) taskDone(name string) error {
+func (t *transition) taskDone(name string, outputs map[string]string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.entry.TasksDone = append(t.entry.TasksDone, name)
+	if len(outputs) > 0 {
+		if t.entry.Outputs == nil {
+			t.entry.Outputs = map[string]map[string]string{}
+		}
+		t.entry.Outputs[name] = outputs
+	}
 	return t.Journal.Put(t.entry)
+}
+
+// outputs returns what the tasks of a deployment found out, for its last signal. The caller holds
+// the lock or is alone.
+func (t *transition) outputs(deployment string) map[string]map[string]string {
+	var out map[string]map[string]string
+	for _, task := range t.checked.Plan.Tasks {
+		found := t.entry.Outputs[task.Name]
+		if len(found) == 0 || task.Deployment != deployment && (deployment != t.entry.Deployment || task.Deployment != "") {
+			continue
+		}
+		if out == nil {
+			out = map[string]map[string]string{}
+		}
+		out[task.Name] = found
+	}
+	return out
 }
 
 // laterTasks does the tasks of further deployments and reports each deployment on its own. Their
@@ -156,6 +172,7 @@ func (t *transition) laterDeployment(ctx, parent context.Context, deployment str
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.entry.Reported = append(t.entry.Reported, deployment)
+	signal.Outputs = t.outputs(deployment)
 	return errors.Join(err, t.put(signal))
 }
 

@@ -284,7 +284,11 @@ func (t *transition) confirm(ctx context.Context) error {
 	if err := t.markFilled(); err != nil {
 		return err
 	}
-	if err := t.step(journal.Confirmed, t.signal(protocol.Healthy)); err != nil {
+	healthy := t.signal(protocol.Healthy)
+	t.mu.Lock()
+	healthy.Outputs = t.outputs(t.entry.Deployment)
+	t.mu.Unlock()
+	if err := t.step(journal.Confirmed, healthy); err != nil {
 		return err
 	}
 	if err := t.proven(); err != nil {

@@ -3,137 +3,143 @@ package cluster
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/agent/plan"
 )
 
-// Apply applies objects in order by server-side apply; each is tried until the API server takes
-// it, refuses it for good, or ctx ends.
-func (c *Client) Apply(ctx context.Context, objects []plan.Object) error {
+// ApplyOptions say how objects are applied.
+type ApplyOptions struct {
+	// Set, when not empty, is the set in which the objects are remembered, for Prune.
+	Set string
+	// Refuse makes a field that another manager has set to something else a terminal fault; by
+	// default it is taken over.
+	Refuse bool
+}
+
+// Apply applies objects by server-side apply: in their order, but name spaces and definitions
+// first and webhooks last. Each is tried until the API server takes it, refuses it for good, or
+// ctx ends.
+func (c *Client) Apply(ctx context.Context, objects []plan.Object, o ApplyOptions) error {
+	objects = ordered(objects)
+	var set *inventory
+	if o.Set != "" {
+		var err error
+		if set, err = c.intend(ctx, o.Set, objects); err != nil {
+			return err
+		}
+	}
 	for _, object := range objects {
 		id := identify(object)
+		if set != nil {
+			object = labelled(object, o.Set)
+		}
 		body, err := json.Marshal(object)
 		if err != nil {
 			return fault.Terminalf("apply %s: %w", id, err)
 		}
-		err = retry(ctx, "apply "+id.String(), func(ctx context.Context) error { return c.apply(ctx, id, body) })
+		var result applied
+		err = retry(ctx, "apply "+id.String(), func(ctx context.Context) error {
+			var err error
+			result, err = c.apply(ctx, id, body, !o.Refuse)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-func (c *Client) apply(ctx context.Context, id identity, body []byte) error {
-	found, err := c.mapping(ctx, id.version, id.kind)
-	if err != nil {
-		return err
-	}
-	path := id.collection(found) + "/" + url.PathEscape(id.name) + "?force=true&fieldManager=" + FieldManager
-	// JSON is YAML, and this media type is the one that every supported server knows.
-	return c.request(ctx, http.MethodPatch, path, "application/apply-patch+yaml", body, nil)
-}
-
-// AwaitAvailable waits until the Deployments and DaemonSets among objects are available, in
-// their present generation. ctx bounds it; the error names what was awaited and how far it was.
-func (c *Client) AwaitAvailable(ctx context.Context, objects []plan.Object) error {
-	for _, object := range objects {
-		id := identify(object)
-		ready := readiness(id.kind)
-		if ready == nil {
-			continue
-		}
-		if err := c.watch(ctx, id, ready); err != nil {
-			return fmt.Errorf("wait for %s: %w", id, err)
+		if set != nil {
+			set.note(id, result)
 		}
 	}
-	return nil
-}
-
-// AwaitNodeReady waits until the node's Ready condition is True.
-func (c *Client) AwaitNodeReady(ctx context.Context, node string) error {
-	if err := c.watch(ctx, identity{version: "v1", kind: "Node", name: node}, nodeReady); err != nil {
-		return fmt.Errorf("wait for node %s to be Ready: %w", node, err)
-	}
-	return nil
-}
-
-// condition looks at one object and says whether it is as awaited, and if not, how it is.
-type condition func(raw json.RawMessage) (done bool, state string)
-
-func readiness(kind string) condition {
-	switch kind {
-	case "Deployment":
-		return deploymentAvailable
-	case "DaemonSet":
-		return daemonSetAvailable
-	default:
+	if set == nil {
 		return nil
 	}
+	return c.keep(ctx, set)
 }
 
-func deploymentAvailable(raw json.RawMessage) (bool, string) {
-	var o struct {
-		Metadata struct {
-			Generation int64 `json:"generation"`
-		} `json:"metadata"`
-		Spec struct {
-			Replicas *int64 `json:"replicas"`
-		} `json:"spec"`
-		Status struct {
-			ObservedGeneration int64 `json:"observedGeneration"`
-			Updated            int64 `json:"updatedReplicas"`
-			Available          int64 `json:"availableReplicas"`
-		} `json:"status"`
-	}
-	if json.Unmarshal(raw, &o) != nil {
-		return false, "unreadable"
-	}
-	want := int64(1)
-	if o.Spec.Replicas != nil {
-		want = *o.Spec.Replicas
-	}
-	done := o.Status.ObservedGeneration >= o.Metadata.Generation && o.Status.Updated >= want && o.Status.Available >= want
-	return done, fmt.Sprintf("%d of %d replicas available", o.Status.Available, want)
+// applied is what the API server made of an object.
+type applied struct {
+	uid     string
+	created bool
 }
 
-func daemonSetAvailable(raw json.RawMessage) (bool, string) {
-	var o struct {
-		Metadata struct {
-			Generation int64 `json:"generation"`
-		} `json:"metadata"`
-		Status struct {
-			ObservedGeneration int64 `json:"observedGeneration"`
-			Desired            int64 `json:"desiredNumberScheduled"`
-			Updated            int64 `json:"updatedNumberScheduled"`
-			Available          int64 `json:"numberAvailable"`
-		} `json:"status"`
+func (c *Client) apply(ctx context.Context, id identity, body []byte, force bool) (applied, error) {
+	found, err := c.mapping(ctx, id.version, id.kind)
+	if err != nil {
+		return applied{}, err
 	}
-	if json.Unmarshal(raw, &o) != nil {
-		return false, "unreadable"
+	path := id.path(found) + "?force=" + strconv.FormatBool(force) + "&fieldManager=" + FieldManager
+	var answer struct {
+		Metadata metadata `json:"metadata"`
 	}
-	s := o.Status
-	done := s.ObservedGeneration >= o.Metadata.Generation && s.Updated >= s.Desired && s.Available >= s.Desired
-	return done, fmt.Sprintf("%d of %d pods available", s.Available, s.Desired)
+	// JSON is YAML, and this media type is the one that every supported server knows.
+	code, err := c.exchange(ctx, http.MethodPatch, path, "application/apply-patch+yaml", body, &answer)
+	if status := statusOf(err); status != nil && status.code == http.StatusConflict && !force {
+		return applied{}, &fault.Error{Kind: fault.Terminal, Err: err}
+	}
+	return applied{uid: answer.Metadata.UID, created: code == http.StatusCreated}, err
 }
 
-func nodeReady(raw json.RawMessage) (bool, string) {
-	var o struct {
-		Status struct {
-			Conditions []struct{ Type, Status, Reason, Message string } `json:"conditions"`
-		} `json:"status"`
-	}
-	if json.Unmarshal(raw, &o) != nil {
-		return false, "unreadable"
-	}
-	for _, condition := range o.Status.Conditions {
-		if condition.Type == "Ready" {
-			return condition.Status == "True", fmt.Sprintf("%s: %s", condition.Reason, condition.Message)
-		}
-	}
-	return false, "registered, without a Ready condition"
+// metadata is what we read of an object's.
+type metadata struct {
+	Name              string            `json:"name"`
+	Namespace         string            `json:"namespace"`
+	UID               string            `json:"uid"`
+	ResourceVersion   string            `json:"resourceVersion"`
+	Generation        int64             `json:"generation"`
+	DeletionTimestamp string            `json:"deletionTimestamp"`
+	Finalizers        []string          `json:"finalizers"`
+	Labels            map[string]string `json:"labels"`
+	Annotations       map[string]string `json:"annotations"`
+	Owners            []owner           `json:"ownerReferences"`
 }
+
+type owner struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Name       string `json:"name"`
+	Controller bool   `json:"controller"`
+}
+
+// ordered sorts objects by rank and leaves those of the same rank in their order.
+func ordered(objects []plan.Object) []plan.Object {
+	out := slices.Clone(objects)
+	slices.SortStableFunc(out, func(a, b plan.Object) int { return identify(a).rank() - identify(b).rank() })
+	return out
+}
+
+// rank is when a kind is to be applied: others live in a name space or are of a definition's
+// kind, and a webhook may ask for what is applied beside it.
+func (i identity) rank() int {
+	switch i.kind {
+	case "Namespace":
+		return 0
+	case "CustomResourceDefinition":
+		return 1
+	case "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration":
+		return 3
+	}
+	return 2
+}
+
+// labelled returns the object with the label of a set.
+func labelled(object plan.Object, set string) plan.Object {
+	out := maps.Clone(object)
+	meta, _ := object["metadata"].(map[string]any)
+	meta = maps.Clone(meta)
+	labels, _ := meta["labels"].(map[string]any)
+	if labels = maps.Clone(labels); labels == nil {
+		labels = map[string]any{}
+	}
+	labels[SetLabel] = set
+	meta["labels"], out["metadata"] = labels, meta
+	return out
+}
+
+// path is where the object itself is.
+func (i identity) path(r resource) string { return i.collection(r) + "/" + url.PathEscape(i.name) }

@@ -3,19 +3,17 @@ package cluster
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"slipway.build/slipway/agent/backoff"
+	"slipway.build/slipway/agent/cluster/transport"
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/agent/plan"
 )
@@ -40,122 +38,82 @@ type Client struct {
 // New returns a client for a task's API. pki is the directory of the plan's certificates. The
 // files are read at the first connection, the pair again at each, so they may come later.
 func New(api plan.API, pki string) *Client {
-	dir := filepath.Join(pki, api.Certificate)
 	return &Client{
 		server:    strings.TrimSuffix(api.Server, "/"),
 		resources: map[string][]resource{},
-		http:      &http.Client{Transport: &lazyTransport{ca: api.CA, dir: dir}},
+		http:      transport.New(api, pki, requestTimeout),
 	}
 }
 
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// lazyTransport builds the real transport when the authority's file is there.
-type lazyTransport struct {
-	ca, dir string
-
-	mu   sync.Mutex
-	real *http.Transport
-}
-
-// RoundTrip implements http.RoundTripper.
-func (t *lazyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	real, err := t.transport()
-	if err != nil {
-		return nil, err
-	}
-	return real.RoundTrip(req)
-}
-
-// CloseIdleConnections is what http.Client looks for.
-func (t *lazyTransport) CloseIdleConnections() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.real != nil {
-		t.real.CloseIdleConnections()
-	}
-}
-
-func (t *lazyTransport) transport() (*http.Transport, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.real != nil {
-		return t.real, nil
-	}
-	pem, err := os.ReadFile(t.ca)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s: no PEM certificate", t.ca)
-	}
-	t.real = &http.Transport{
-		TLSClientConfig: &tls.Config{
-			MinVersion: tls.VersionTLS12,
-			RootCAs:    roots,
-			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-				pair, err := tls.LoadX509KeyPair(filepath.Join(t.dir, "tls.crt"), filepath.Join(t.dir, "tls.key"))
-				return &pair, err
-			},
-		},
-		ForceAttemptHTTP2:     true,
-		ResponseHeaderTimeout: requestTimeout,
-		TLSHandshakeTimeout:   5 * time.Second,
-		HTTP2:                 &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
-	}
-	return t.real, nil
-}
-
 // retry calls do until it succeeds or fails terminally, or ctx ends. Tries come quickly at first:
 // the usual reason is an API server that is just starting.
 func retry(ctx context.Context, what string, do func(context.Context) error) error {
 	waits := backoff.Backoff{First: 50 * time.Millisecond, Max: time.Second}
-	for {
-		err := do(ctx)
-		if err == nil {
-			return nil
-		}
-		if fault.IsTerminal(err) {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-		if wait := waits.Wait(ctx); wait != nil {
-			return fault.Retriablef("%s: %w (last: %w)", what, wait, err)
-		}
+	if err := waits.Retry(ctx, do); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
+	return nil
 }
 
 // statusError is an answer that is no success.
 type statusError struct {
 	code    int
 	message string
+	causes  []string // what the refusal's details say, such as which disruption budget
 }
 
 func (e *statusError) Error() string {
-	return fmt.Sprintf("the API server answered %d: %s", e.code, e.message)
+	text := fmt.Sprintf("the API server answered %d: %s", e.code, e.message)
+	if len(e.causes) > 0 {
+		text += " (" + strings.Join(e.causes, "; ") + ")"
+	}
+	return text
+}
+
+// statusOf returns the API server's refusal in err's chain, or nil.
+func statusOf(err error) *statusError {
+	var status *statusError
+	if errors.As(err, &status) {
+		return status
+	}
+	return nil
+}
+
+// gone reports whether err says that there is no such thing.
+func gone(err error) bool {
+	status := statusOf(err)
+	return status != nil && status.code == http.StatusNotFound
 }
 
 // request sends one request and decodes its JSON answer into out, which may be nil.
 func (c *Client) request(ctx context.Context, method, path, media string, body []byte, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	_, err := c.exchange(ctx, method, path, media, body, out)
+	return err
+}
+
+// exchange is request; it also returns the code of a success.
+func (c *Client) exchange(ctx context.Context, method, path, media string, body []byte, out any) (int, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, fmt.Errorf("no answer within %s", requestTimeout))
 	defer cancel()
 	resp, err := c.open(ctx, method, path, media, body)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return fault.Retriablef("read the answer: %w", err)
+		return 0, fault.Retriablef("read the answer: %w", err)
 	}
 	if out == nil {
-		return nil
+		return resp.StatusCode, nil
 	}
 	if err := json.Unmarshal(raw, out); err != nil {
-		return fault.Retriablef("read the answer: %w", err)
+		return 0, fault.Retriablef("read the answer: %w", err)
 	}
-	return nil
+	return resp.StatusCode, nil
 }
 
 // open sends a request and returns its answer when it is a success.
@@ -186,11 +144,21 @@ func (c *Client) open(ctx context.Context, method, path, media string, body []by
 func classify(code int, raw []byte) error {
 	var status struct {
 		Message string `json:"message"`
+		Details struct {
+			Causes []struct {
+				Message string `json:"message"`
+			} `json:"causes"`
+		} `json:"details"`
 	}
 	if json.Unmarshal(raw, &status) != nil || status.Message == "" {
 		status.Message = strings.TrimSpace(string(raw))
 	}
 	err := &statusError{code: code, message: status.Message}
+	for _, cause := range status.Details.Causes {
+		if cause.Message != "" && !strings.Contains(status.Message, cause.Message) {
+			err.causes = append(err.causes, cause.Message)
+		}
+	}
 	switch code {
 	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable,
 		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:

@@ -142,7 +142,7 @@ func TestObjectsAreAppliedInOrderOnceTheServerIsUp(t *testing.T) {
 		object("v1", "Namespace", "", "dns"),
 		object("v1", "ConfigMap", "dns", "config"),
 		object("apps/v1", "Deployment", "dns", "coredns"),
-	})
+	}, cluster.ApplyOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestObjectsAreAppliedInOrderOnceTheServerIsUp(t *testing.T) {
 func TestAnInvalidObjectIsATerminalFault(t *testing.T) {
 	s, client := newServer(t)
 	s.refuse = http.StatusUnprocessableEntity
-	err := client.Apply(t.Context(), []plan.Object{object("v1", "ConfigMap", "a", "b")})
+	err := client.Apply(t.Context(), []plan.Object{object("v1", "ConfigMap", "a", "b")}, cluster.ApplyOptions{})
 	if !fault.IsTerminal(err) || !strings.Contains(err.Error(), "ConfigMap a/b") || !strings.Contains(err.Error(), "spec.replicas") {
 		t.Errorf("error %v", err)
 	}

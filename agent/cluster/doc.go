@@ -1,4 +1,5 @@
-// Package cluster does typed work on the cluster's own API: server-side apply of objects, waiting
-// for workloads to be available, waiting for a node to be Ready. It speaks Kubernetes' REST with
-// the standard library alone, from the node, with a certificate of the node's plan.
+// Package cluster does typed work on the cluster's own API: server-side apply of objects, pruning
+// of what is not listed any more, waiting until workloads and nodes are ready, cordoning and
+// draining of nodes. It speaks Kubernetes' REST with the standard library alone, from the node,
+// with a certificate of the node's plan.
 package cluster

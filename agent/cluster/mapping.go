@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,9 +14,22 @@ import (
 
 // resource is one entry of a discovery document (APIResourceList).
 type resource struct {
-	Name       string `json:"name"`
-	Kind       string `json:"kind"`
-	Namespaced bool   `json:"namespaced"`
+	Name       string   `json:"name"`
+	Kind       string   `json:"kind"`
+	Namespaced bool     `json:"namespaced"`
+	Verbs      []string `json:"verbs"`
+}
+
+// noKindError says that the API server does not serve a kind.
+type noKindError struct{ version, kind string }
+
+func (e *noKindError) Error() string {
+	return fmt.Sprintf("the API server knows no kind %s in %s", e.kind, e.version)
+}
+
+func isNoKind(err error) bool {
+	var e *noKindError
+	return errors.As(err, &e)
 }
 
 // mapping returns the resource of an object's kind, from the API server's discovery. A kind that
@@ -26,7 +41,8 @@ func (c *Client) mapping(ctx context.Context, version, kind string) (resource, e
 	var list struct {
 		Resources []resource `json:"resources"`
 	}
-	if err := c.request(ctx, http.MethodGet, root(version), "", nil, &list); err != nil {
+	err := c.request(ctx, http.MethodGet, root(version), "", nil, &list)
+	if err != nil && !gone(err) {
 		return resource{}, err
 	}
 	c.mu.Lock()
@@ -35,7 +51,45 @@ func (c *Client) mapping(ctx context.Context, version, kind string) (resource, e
 	if found, ok := c.known(version, kind); ok {
 		return found, nil
 	}
-	return resource{}, fault.Retriablef("the API server knows no kind %s in %s", kind, version)
+	return resource{}, &fault.Error{Kind: fault.Retriable, Err: &noKindError{version, kind}}
+}
+
+// neverServed reports whether a kind that discovery does not have has no definition either: a
+// server that has just started knows the built-in kinds before the defined ones.
+func (c *Client) neverServed(ctx context.Context, id identity) (bool, error) {
+	group, version, _ := strings.Cut(id.version, "/")
+	if version == "" {
+		return true, nil // the core group is built in
+	}
+	var definitions struct {
+		Items []struct {
+			Spec struct {
+				Group string `json:"group"`
+				Names struct {
+					Kind string `json:"kind"`
+				} `json:"names"`
+			} `json:"spec"`
+		} `json:"items"`
+	}
+	if err := c.request(ctx, http.MethodGet, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "", nil, &definitions); err != nil {
+		return false, err
+	}
+	for _, d := range definitions.Items {
+		if d.Spec.Group == group && d.Spec.Names.Kind == id.kind {
+			return false, nil
+		}
+	}
+	// A group that another server serves comes back with that server.
+	var service struct {
+		Spec struct {
+			Service *struct{} `json:"service"`
+		} `json:"spec"`
+	}
+	err := c.request(ctx, http.MethodGet, "/apis/apiregistration.k8s.io/v1/apiservices/"+url.PathEscape(version+"."+group), "", nil, &service)
+	if gone(err) {
+		return true, nil
+	}
+	return err == nil && service.Spec.Service == nil, err
 }
 
 func (c *Client) known(version, kind string) (resource, bool) {

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"slipway.build/slipway/agent/backoff"
 	"slipway.build/slipway/agent/fault"
-	"time"
 )
 
 // event is one line of a watch.
@@ -32,7 +32,7 @@ func (c *Client) watch(ctx context.Context, id identity, holds condition) error 
 			return err
 		}
 		if wait := waits.Wait(ctx); wait != nil {
-			if err != nil {
+			if err != nil && ctx.Err() == nil {
 				state = fmt.Sprintf("%s (last: %v)", state, err)
 			}
 			return fault.Retriablef("%w; it was: %s", wait, state)
@@ -41,17 +41,10 @@ func (c *Client) watch(ctx context.Context, id identity, holds condition) error 
 }
 
 func (c *Client) watchOnce(ctx context.Context, id identity, holds condition, state *string, waits *backoff.Backoff) (bool, error) {
-	// The kinds that are watched are the server's own, so discovery is not asked for.
-	r := resource{Name: "nodes"}
-	switch id.kind {
-	case "Deployment":
-		r = resource{Name: "deployments", Namespaced: true}
-	case "DaemonSet":
-		r = resource{Name: "daemonsets", Namespaced: true}
-	}
-	path := id.collection(r) + "?watch=true&timeoutSeconds=300&fieldSelector=" + url.QueryEscape("metadata.name="+id.name)
+	path := id.collection(watched(id.kind)) + "?watch=true&timeoutSeconds=300&fieldSelector=" + url.QueryEscape("metadata.name="+id.name)
 	resp, err := c.open(ctx, http.MethodGet, path, "", nil)
 	if err != nil {
+		*state = fmt.Sprintf("unknown (%v)", err)
 		return false, err
 	}
 	defer func() { _ = resp.Body.Close() }()
@@ -63,9 +56,9 @@ func (c *Client) watchOnce(ctx context.Context, id identity, holds condition, st
 		waits.Reset()
 		switch e.Type {
 		case "ADDED", "MODIFIED":
-			done, now := holds(e.Object)
-			if *state = now; done {
-				return true, nil
+			done, now, err := holds(e.Object)
+			if *state = now; done || err != nil {
+				return done, err
 			}
 		case "DELETED":
 			*state = "deleted"

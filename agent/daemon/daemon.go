@@ -15,6 +15,7 @@ import (
 	"slipway.build/slipway/agent/apply"
 	"slipway.build/slipway/agent/certificates"
 	"slipway.build/slipway/agent/cluster"
+	"slipway.build/slipway/agent/cluster/etcd"
 	"slipway.build/slipway/agent/generation"
 	"slipway.build/slipway/agent/importer"
 	"slipway.build/slipway/agent/join"
@@ -154,6 +155,7 @@ func (c Config) applier(identity *join.Identity, api *nodeapi.Client, memory *jo
 		Logs:         unitlog.Last,
 		LastWords:    unitlog.LastWords,
 		Cluster:      func(api plan.API) *cluster.Client { return cluster.New(api, pki) },
+		Etcd:         func(api plan.API) *etcd.Client { return etcd.New(api, pki) },
 		Self:         c.Self,
 		Now:          time.Now,
 		Log:          log,
