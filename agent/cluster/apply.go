@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/agent/plan"
@@ -79,10 +80,16 @@ func (c *Client) apply(ctx context.Context, id identity, body []byte, force bool
 	}
 	// JSON is YAML, and this media type is the one that every supported server knows.
 	code, err := c.exchange(ctx, http.MethodPatch, path, "application/apply-patch+yaml", body, &answer)
-	if status := statusOf(err); status != nil && status.code == http.StatusConflict && !force {
+	if status := statusOf(err); status != nil && (status.code == http.StatusConflict && !force || status.untyped()) {
 		return applied{}, &fault.Error{Kind: fault.Terminal, Err: err}
 	}
 	return applied{uid: answer.Metadata.UID, created: code == http.StatusCreated}, err
+}
+
+// untyped reports whether the object does not fit its kind's schema. The API server calls that an
+// internal error of its own and gives no reason but this text.
+func (e *statusError) untyped() bool {
+	return e.code == http.StatusInternalServerError && strings.HasPrefix(e.message, "failed to create typed patch object")
 }
 
 // metadata is what we read of an object's.

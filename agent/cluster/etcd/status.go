@@ -40,13 +40,13 @@ type Status struct {
 	Term uint64
 	// Behind is how many entries of the log are not applied yet.
 	Behind uint64
-	// Alarms are the raised ones, such as "NOSPACE" or "CORRUPT", each with its member's id.
+	// Alarms are the raised ones, "NOSPACE" or "CORRUPT", each with its member's id.
 	Alarms []Alarm
 	// Errors are what else the member complains about.
 	Errors []string
 }
 
-// Alarm is one raised alarm.
+// Alarm is one raised alarm; Member is empty for one that was raised for no member.
 type Alarm struct{ Kind, Member string }
 
 // Status asks the member how it is. The error is that of a member that does not answer at all.
@@ -93,5 +93,5 @@ func parseAlarm(text string) (Alarm, bool) {
 			alarm.Kind = value
 		}
 	}
-	return alarm, len(fields) == 2 && slices.Contains([]string{"NOSPACE", "CORRUPT"}, alarm.Kind) && alarm.Member != ""
+	return alarm, len(fields) <= 2 && slices.Contains([]string{"NOSPACE", "CORRUPT"}, alarm.Kind)
 }
