@@ -49,6 +49,7 @@ type Self interface {
 // Applier holds what an application works with.
 type Applier struct {
 	Trust        *trust.Verifier
+	Learner      trust.Learner
 	Journal      *journal.Journal
 	Generations  *generation.Store
 	Puller       *pull.Puller
@@ -75,11 +76,46 @@ type Applier struct {
 
 // Check verifies a delivery. A refusal is reported to the control plane, once for each plan.
 func (a *Applier) Check(ctx context.Context, delivery protocol.Delivery) (*trust.Checked, error) {
-	checked, err := a.Trust.Check(ctx, delivery)
+	checked, err := a.check(ctx, delivery)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the plan is refused: %w", err), a.refuse(delivery, err))
 	}
 	return checked, nil
+}
+
+// check tells a plan that was accepted before, which only has to be brought to its end, from a new
+// one, which has to be fresh as well.
+func (a *Applier) check(ctx context.Context, delivery protocol.Delivery) (*trust.Checked, error) {
+	if err := a.Trust.Learn(ctx, a.Learner, delivery); err != nil {
+		return nil, err
+	}
+	known, err := a.Journal.Entries()
+	if err != nil {
+		return nil, err
+	}
+	claim := plan.ClaimOf(delivery.Envelope)
+	if n := len(known); n > 0 && known[n-1].PlanDigest == claim.Digest {
+		return a.Trust.Recheck(delivery, claim.Digest)
+	}
+	checked, err := a.Trust.Check(ctx, delivery)
+	if err != nil {
+		return nil, err
+	}
+	accepted, err := a.accepted()
+	if err != nil {
+		return nil, err
+	}
+	return checked, a.Trust.Fresh(checked, accepted)
+}
+
+// accepted returns the highest numbers of the journal, and of what runs should that be lost.
+func (a *Applier) accepted() (trust.Accepted, error) {
+	numbers, err := a.Journal.Numbers()
+	if err != nil {
+		return trust.Accepted{}, err
+	}
+	current, err := a.Generations.CurrentNumber()
+	return trust.Accepted{Plan: max(numbers.Plan, current), Lock: numbers.Lock}, err
 }
 
 // refuse reports a plan that may not be applied. What the envelope claims to be says which
@@ -128,8 +164,13 @@ func (a *Applier) begin(checked *trust.Checked, known []journal.Entry) (*journal
 		}
 		return &last, nil
 	}
-	if highest := newest(known); number <= highest {
-		return nil, fault.Terminalf("plan %d is older than generation %d, which this node knows already", number, highest)
+	// Between the check and here another plan may have been accepted.
+	accepted, err := a.accepted()
+	if err == nil {
+		err = a.Trust.Fresh(checked, accepted)
+	}
+	if err != nil {
+		return nil, err
 	}
 	entry := journal.Entry{
 		Generation: number, PlanDigest: checked.Digest, Deployment: checked.Plan.Deployment,
@@ -140,7 +181,7 @@ func (a *Applier) begin(checked *trust.Checked, known []journal.Entry) (*journal
 		entry.Jobs = last.Jobs
 	}
 	joined := a.Reporter.Prepare(protocol.Signal{Deployment: entry.Deployment, PlanDigest: entry.PlanDigest, Phase: protocol.Joined})
-	if err := a.Journal.Put(entry, joined); err != nil {
+	if err := a.Journal.Accept(entry, uint64(checked.Lock.Number), joined); err != nil {
 		return nil, err
 	}
 	a.Reporter.Queued()
@@ -154,12 +195,4 @@ func find(entries []journal.Entry, number uint64) (journal.Entry, bool) {
 		}
 	}
 	return journal.Entry{}, false
-}
-
-func newest(entries []journal.Entry) uint64 {
-	var highest uint64
-	for _, entry := range entries {
-		highest = max(highest, entry.Generation)
-	}
-	return highest
 }

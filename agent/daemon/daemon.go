@@ -48,6 +48,8 @@ type Config struct {
 	Systemd func(context.Context) (drive.Driver, error)
 	// Self is the program that this process is; nil where there is no other.
 	Self apply.Self
+	// Now is the clock for all that has a validity; time.Now when nil.
+	Now func() time.Time
 	// Registry fetches images.
 	Registry *http.Client
 }
@@ -117,6 +119,15 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 
 func (c Config) state() string { return filepath.Join(c.Root, "state") }
 
+func (c Config) now() func() time.Time {
+	if c.Now == nil {
+		return time.Now
+	}
+	return c.Now
+}
+
+func (c Config) lockKeys() string { return filepath.Join(c.state(), trust.LockKeysFile) }
+
 // enter joins, on a connection of its own: the next ones carry the certificate.
 func enter(ctx context.Context, c Config, config protocol.AgentConfig, log *slog.Logger) (*join.Identity, error) {
 	api, err := nodeapi.New(config.ControlPlane, config.CA, nil)
@@ -143,11 +154,12 @@ func (c Config) applier(identity *join.Identity, api *nodeapi.Client, memory *jo
 	images := &pull.Store{Dir: filepath.Join(c.Root, "images")}
 	pki := filepath.Join(c.Root, "pki")
 	return &apply.Applier{
-		Trust:        &trust.Verifier{Node: identity.Node(), PlanKeys: identity.PlanKeys(), TrustDir: c.TrustDir, Baked: c.BakedLock},
+		Learner:      identity,
+		Trust:        &trust.Verifier{Node: identity.Node(), PlanKeys: identity.PlanKeys, TrustDir: c.TrustDir, Baked: c.BakedLock, LockKeys: c.lockKeys(), Now: c.Now},
 		Journal:      memory,
 		Generations:  &generation.Store{Root: c.Root, Images: images},
 		Puller:       &pull.Puller{Store: images, Client: c.Registry},
-		Certificates: &certificates.Maker{Dir: pki, API: api, Now: time.Now},
+		Certificates: &certificates.Maker{Dir: pki, API: api, Now: c.now()},
 		Secrets:      &secrets.Keeper{Dir: filepath.Join(c.Root, "secrets"), API: api},
 		Systemd:      systemd,
 		Importer:     importer.Tool{Path: c.ImportTool, Socket: c.Socket},
@@ -157,7 +169,7 @@ func (c Config) applier(identity *join.Identity, api *nodeapi.Client, memory *jo
 		Cluster:      func(api plan.API) *cluster.Client { return cluster.New(api, pki) },
 		Etcd:         func(api plan.API) *etcd.Client { return etcd.New(api, pki) },
 		Self:         c.Self,
-		Now:          time.Now,
+		Now:          c.now(),
 		Log:          log,
 	}
 }

@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,6 +37,8 @@ type rig struct {
 	desired func(number uint64) *plan.Plan
 	lock    []byte
 	sig     []byte
+	lockKey *ecdsa.PrivateKey
+	image   *testimage.Image
 
 	mu     sync.Mutex
 	cancel context.CancelFunc
@@ -53,7 +56,7 @@ func newRig(t *testing.T) *rig {
 	image := testimage.New(t, "alpha", testimage.Zstd, []testimage.File{{Path: "usr/bin/alpha", Content: testimage.Content("alpha", 1<<16)}})
 	registry := testimage.NewRegistry(t, nil, image)
 	key, public := testimage.Key(t)
-	r := &rig{t: t, ctx: ctx, plane: testplane.New(t), systemd: &drive.Fake{}, owner: me.Username}
+	r := &rig{lockKey: key, image: image, t: t, ctx: ctx, plane: testplane.New(t), systemd: &drive.Fake{}, owner: me.Username}
 	r.plane.Secrets["shared@1"] = "value"
 	dir := t.TempDir()
 	r.config = daemon.Config{

@@ -32,7 +32,7 @@ func (c Config) checkProgram(p *self.Program) error {
 	if err != nil {
 		return err
 	}
-	verifier := &trust.Verifier{Node: identity.Node(), PlanKeys: identity.PlanKeys(), TrustDir: c.TrustDir, Baked: c.BakedLock}
+	verifier := &trust.Verifier{Node: identity.Node(), PlanKeys: identity.EveryPlanKey, TrustDir: c.TrustDir, Baked: c.BakedLock, LockKeys: c.lockKeys()}
 	checked, err := verifier.Check(context.Background(), delivery)
 	if err != nil {
 		return err

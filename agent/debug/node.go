@@ -117,7 +117,7 @@ func (n *Node) verifier() (*trust.Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &trust.Verifier{Node: known.Node, PlanKeys: known.PlanKeys, TrustDir: n.TrustDir, Baked: n.BakedLock}, nil
+	return &trust.Verifier{Node: known.Node, PlanKeys: known.EveryPlanKey, TrustDir: n.TrustDir, Baked: n.BakedLock, LockKeys: filepath.Join(n.stateDir(), trust.LockKeysFile)}, nil
 }
 
 func (n *Node) known() (*join.Known, error) {

@@ -5,10 +5,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -16,90 +14,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"slipway.build/slipway/agent/backoff"
 	"slipway.build/slipway/agent/durable"
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/agent/protocol"
 )
-
-// Identity is who this node is to the control plane. It is read from disk once and may be
-// replaced while it is in use.
-type Identity struct {
-	dir string
-
-	mu     sync.Mutex
-	joined joined
-	cert   *tls.Certificate
-}
-
-// joined is what identity.json holds.
-type joined struct {
-	Node         string                `json:"node"`
-	ControlPlane string                `json:"controlPlane"`
-	Response     protocol.JoinResponse `json:"response"`
-}
-
-const (
-	keyFile    = "key.pem"
-	joinedFile = "identity.json"
-)
-
-// Node returns the node's UUID.
-func (i *Identity) Node() string {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.joined.Node
-}
-
-// PlanKeys returns the keys that plans may be signed with.
-func (i *Identity) PlanKeys() []protocol.PlanKey {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.joined.Response.PlanKeys
-}
-
-// Certificate returns the node's certificate with its key, for TLS.
-func (i *Identity) Certificate() (*tls.Certificate, error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.cert, nil
-}
-
-// Reload reads the identity from disk again, after it was renewed.
-func (i *Identity) Reload() error {
-	fresh, err := Load(i.dir)
-	if err != nil {
-		return err
-	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.joined, i.cert = fresh.joined, fresh.cert
-	return nil
-}
-
-// Load reads the identity kept in dir; fs.ErrNotExist when the node has not joined yet.
-func Load(dir string) (*Identity, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, joinedFile))
-	if err != nil {
-		return nil, fmt.Errorf("load the node's identity: %w", err)
-	}
-	identity := &Identity{dir: dir}
-	if err := json.Unmarshal(raw, &identity.joined); err != nil {
-		return nil, fmt.Errorf("load the node's identity: %s: %w", joinedFile, err)
-	}
-	key, err := os.ReadFile(filepath.Join(dir, keyFile))
-	if err != nil {
-		return nil, fmt.Errorf("load the node's identity: %w", err)
-	}
-	pair, err := tls.X509KeyPair([]byte(identity.joined.Response.Certificate), key)
-	if err != nil {
-		return nil, fmt.Errorf("load the node's identity: %w", err)
-	}
-	identity.cert = &pair
-	return identity, nil
-}
 
 // API is what joining needs of the node API.
 type API interface {
@@ -132,12 +52,15 @@ func Join(ctx context.Context, dir string, config protocol.AgentConfig, api API,
 	if err != nil {
 		return nil, err
 	}
-	raw, err := json.Marshal(joined{Node: config.Node, ControlPlane: config.ControlPlane, Response: *response})
+	_, encoded, err := encodeKey(key)
 	if err != nil {
 		return nil, err
 	}
-	if err := durable.WriteFile(filepath.Join(dir, joinedFile), raw, 0o600); err != nil {
-		return nil, fmt.Errorf("keep the node's identity: %w", err)
+	if _, err := pairOf(response.Certificate, encoded); err != nil {
+		return nil, fmt.Errorf("join as node %s: the control plane's answer: %w", config.Node, err)
+	}
+	if err := write(dir, joined{Node: config.Node, ControlPlane: config.ControlPlane, Response: *response}); err != nil {
+		return nil, err
 	}
 	return Load(dir)
 }
@@ -164,7 +87,7 @@ func ownKey(dir string) (*ecdsa.PrivateKey, error) {
 	path := filepath.Join(dir, keyFile)
 	raw, err := os.ReadFile(path)
 	if err == nil {
-		return parseKey(path, raw)
+		return ParseKey(path, raw)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read the node's key: %w", err)
@@ -182,7 +105,8 @@ func ownKey(dir string) (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
-func parseKey(path string, raw []byte) (*ecdsa.PrivateKey, error) {
+// ParseKey reads an ECDSA P-256 key from PEM (PKCS 8); path names it in errors, which are terminal.
+func ParseKey(path string, raw []byte) (*ecdsa.PrivateKey, error) {
 	block, _ := pem.Decode(raw)
 	if block == nil {
 		return nil, fault.Terminalf("%s is not PEM; remove it to join with a new key", path)
@@ -192,8 +116,8 @@ func parseKey(path string, raw []byte) (*ecdsa.PrivateKey, error) {
 		return nil, fault.Terminalf("%s: %w; remove it to join with a new key", path, err)
 	}
 	key, ok := parsed.(*ecdsa.PrivateKey)
-	if !ok {
-		return nil, fault.Terminalf("%s is not an ECDSA key; remove it to join with a new key", path)
+	if !ok || key.Curve != elliptic.P256() {
+		return nil, fault.Terminalf("%s is not an ECDSA P-256 key; remove it to join with a new key", path)
 	}
 	return key, nil
 }
@@ -204,9 +128,13 @@ func NewKey() (*ecdsa.PrivateKey, []byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a key: %w", err)
 	}
+	return encodeKey(key)
+}
+
+func encodeKey(key *ecdsa.PrivateKey) (*ecdsa.PrivateKey, []byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return nil, nil, fmt.Errorf("make a key: %w", err)
+		return nil, nil, fmt.Errorf("encode a key: %w", err)
 	}
 	return key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }

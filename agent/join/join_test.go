@@ -94,9 +94,6 @@ func TestAnIdentityIsMadeOnceAndKeptPrivate(t *testing.T) {
 	if string(one.Certificate[0]) != string(two.Certificate[0]) || len(second.PlanKeys()) != 1 {
 		t.Error("the identity changed")
 	}
-	if err := second.Reload(); err != nil {
-		t.Error(err)
-	}
 }
 
 func TestAWrongTokenIsRefusedForGood(t *testing.T) {

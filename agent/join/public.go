@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"slipway.build/slipway/agent/protocol"
 )
@@ -14,7 +15,11 @@ type Known struct {
 	Node         string
 	ControlPlane string
 	PlanKeys     []protocol.PlanKey
+	Dropped      []protocol.PlanKey // not believed any more
 }
+
+// EveryPlanKey is what Identity's method of that name returns.
+func (k *Known) EveryPlanKey() []protocol.PlanKey { return slices.Concat(k.PlanKeys, k.Dropped) }
 
 // ReadKnown reads it from the identity kept in dir without touching the node's key;
 // fs.ErrNotExist when the node has not joined yet.
@@ -27,5 +32,5 @@ func ReadKnown(dir string) (*Known, error) {
 	if err := json.Unmarshal(raw, &j); err != nil {
 		return nil, fmt.Errorf("read the node's identity: %s: %w", joinedFile, err)
 	}
-	return &Known{Node: j.Node, ControlPlane: j.ControlPlane, PlanKeys: j.Response.PlanKeys}, nil
+	return &Known{Node: j.Node, ControlPlane: j.ControlPlane, PlanKeys: j.Response.PlanKeys, Dropped: j.Dropped}, nil
 }

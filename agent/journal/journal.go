@@ -81,7 +81,7 @@ func Open(dir string) (*Journal, error) {
 		return nil, fmt.Errorf("open the journal %s: %w", path, err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range []string{entryBucket, filledBucket, outboxBucket} {
+		for _, name := range []string{entryBucket, filledBucket, outboxBucket, numberBucket, restartBucket} {
 			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 				return err
 			}
@@ -100,11 +100,18 @@ func (j *Journal) Close() error { return j.db.Close() }
 // Put writes an entry durably and, in the same transaction, puts the signals about it into the
 // outbox: a step is never known here and unknown to the control plane.
 func (j *Journal) Put(entry Entry, signals ...protocol.Signal) error {
+	return j.put(entry, func(*bbolt.Tx) error { return nil }, signals)
+}
+
+func (j *Journal) put(entry Entry, more func(*bbolt.Tx) error, signals []protocol.Signal) error {
 	raw, err := json.Marshal(entry)
 	if err != nil {
 		return err
 	}
 	err = j.db.Update(func(tx *bbolt.Tx) error {
+		if err := more(tx); err != nil {
+			return err
+		}
 		if err := tx.Bucket([]byte(entryBucket)).Put(sequence(entry.Generation), raw); err != nil {
 			return err
 		}

@@ -56,17 +56,22 @@ func Seal(ctx context.Context, p *Plan, key *ecdsa.PrivateKey) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return seal(ctx, protocol.PayloadType, payload, key, fmt.Sprintf("plan %d of node %s", p.Generation, p.Node.Name))
+}
+
+// seal signs a payload; what names it in errors.
+func seal(ctx context.Context, payloadType string, payload []byte, key *ecdsa.PrivateKey, what string) ([]byte, error) {
 	signer, err := newSignVerifier(&key.PublicKey, key)
 	if err != nil {
 		return nil, err
 	}
 	envelopeSigner, err := dsse.NewEnvelopeSigner(signer)
 	if err != nil {
-		return nil, fmt.Errorf("sign plan %d of node %s: %w", p.Generation, p.Node.Name, err)
+		return nil, fmt.Errorf("sign %s: %w", what, err)
 	}
-	envelope, err := envelopeSigner.SignPayload(ctx, protocol.PayloadType, payload)
+	envelope, err := envelopeSigner.SignPayload(ctx, payloadType, payload)
 	if err != nil {
-		return nil, fmt.Errorf("sign plan %d of node %s: %w", p.Generation, p.Node.Name, err)
+		return nil, fmt.Errorf("sign %s: %w", what, err)
 	}
 	return json.Marshal(envelope)
 }
@@ -78,37 +83,71 @@ func Open(ctx context.Context, envelope []byte, keys []protocol.PlanKey) (*Plan,
 	if len(envelope) > maxEnvelope {
 		return nil, "", fault.Terminalf("plan envelope: %d bytes, more than the limit of %d", len(envelope), maxEnvelope)
 	}
-	verifiers, err := verifiersOf(keys)
+	payload, err := open(ctx, envelope, protocol.PayloadType, keys, "plan")
 	if err != nil {
 		return nil, "", err
+	}
+	p, err := parseCanonical(payload)
+	return p, DigestOf(payload), err
+}
+
+// OpenAccepted returns the plan in an envelope whose payload has the digest of a plan that was
+// accepted before: its signature was good then, whichever keys have been dropped since.
+func OpenAccepted(envelope []byte, digest string) (*Plan, error) {
+	if len(envelope) > maxEnvelope {
+		return nil, fault.Terminalf("plan envelope: %d bytes, more than the limit of %d", len(envelope), maxEnvelope)
 	}
 	var env dsse.Envelope
 	if err := json.Unmarshal(envelope, &env); err != nil {
-		return nil, "", fault.Terminalf("plan envelope: not a DSSE envelope: %w", err)
+		return nil, fault.Terminalf("plan envelope: not a DSSE envelope: %w", err)
 	}
-	if env.PayloadType != protocol.PayloadType {
-		return nil, "", fault.Terminalf("plan envelope: payload type %q, want %q", env.PayloadType, protocol.PayloadType)
-	}
-	verifier, err := dsse.NewEnvelopeVerifier(verifiers...)
+	payload, err := env.DecodeB64Payload()
 	if err != nil {
-		return nil, "", fault.Terminalf("plan envelope: no trusted plan key: %w", err)
+		return nil, fault.Terminalf("plan envelope: %w", err)
 	}
-	_, payload, err := verifier.VerifyAndDecode(ctx, &env)
-	if err != nil {
-		return nil, "", fault.Terminalf("plan signature: signed by %s, trusted keys %s: %w", signersOf(env), trusted(keys), err)
+	if found := DigestOf(payload); found != digest {
+		return nil, fault.Terminalf("plan envelope: expected the accepted plan %s, found %s", digest, found)
 	}
+	return parseCanonical(payload)
+}
+
+func parseCanonical(payload []byte) (*Plan, error) {
 	p, err := Parse(payload)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	canonical, err := p.Canonical()
 	if err != nil {
-		return nil, "", fault.Terminalf("plan envelope: %w", err)
+		return nil, fault.Terminalf("plan envelope: %w", err)
 	}
 	if !bytes.Equal(canonical, payload) {
-		return nil, "", fault.Terminalf("plan envelope: payload is not in canonical form")
+		return nil, fault.Terminalf("plan envelope: payload is not in canonical form")
 	}
-	return p, DigestOf(payload), nil
+	return p, nil
+}
+
+// open verifies an envelope of that payload type; what names it in errors, which are terminal.
+func open(ctx context.Context, envelope []byte, payloadType string, keys []protocol.PlanKey, what string) ([]byte, error) {
+	verifiers, err := verifiersOf(keys)
+	if err != nil {
+		return nil, err
+	}
+	var env dsse.Envelope
+	if err := json.Unmarshal(envelope, &env); err != nil {
+		return nil, fault.Terminalf("%s envelope: not a DSSE envelope: %w", what, err)
+	}
+	if env.PayloadType != payloadType {
+		return nil, fault.Terminalf("%s envelope: payload type %q, want %q", what, env.PayloadType, payloadType)
+	}
+	verifier, err := dsse.NewEnvelopeVerifier(verifiers...)
+	if err != nil {
+		return nil, fault.Terminalf("%s envelope: no trusted plan key: %w", what, err)
+	}
+	_, payload, err := verifier.VerifyAndDecode(ctx, &env)
+	if err != nil {
+		return nil, fault.Terminalf("%s signature: signed by %s, trusted keys %s: %w", what, signersOf(env), trusted(keys), err)
+	}
+	return payload, nil
 }
 
 func verifiersOf(keys []protocol.PlanKey) ([]dsse.Verifier, error) {

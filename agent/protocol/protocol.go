@@ -2,6 +2,7 @@
 // say to each other besides the plan itself. All bodies are JSON over HTTP/2 and TLS 1.3.
 //
 //	POST /node/v1/join            JoinRequest   -> JoinResponse     (one-time token, no client certificate)
+//	POST /node/v1/renew           RenewRequest  -> RenewResponse    (proof of the node's key, no client certificate)
 //	GET  /node/v1/plan?wait=30s   If-None-Match -> Delivery, ETag   (304 when nothing changed in time)
 //	POST /node/v1/signals         []Signal      -> 204              (idempotent by Signal.ID)
 //	POST /node/v1/certificates    []CertificateRequest -> []CertificateResponse
@@ -32,6 +33,38 @@ type JoinRequest struct {
 type JoinResponse struct {
 	Certificate string    `json:"certificate"` // PEM chain, leaf first
 	PlanKeys    []PlanKey `json:"planKeys"`
+	// PlanKeysNumber is that of the statement that PlanKeys stand in, 0 before the first one.
+	PlanKeysNumber uint64 `json:"planKeysNumber,omitempty"`
+}
+
+// RenewRequest asks for a new certificate for the key that the node joined with. The request's
+// signature proves that the caller has that key, so it needs no certificate: a node that was off
+// until its certificate had expired comes back with it.
+type RenewRequest struct {
+	Node string `json:"node"`
+	CSR  string `json:"csr"` // PEM, by the node's key, CN "node:<uuid>"
+}
+
+// RenewResponse is the node's new certificate.
+type RenewResponse struct {
+	Certificate string `json:"certificate"` // PEM chain, leaf first
+}
+
+// PlanKeySet says which keys plans may be signed with from now on. It travels in a DSSE envelope
+// signed by a key of the set before it, so that keys are added and dropped without a new join.
+type PlanKeySet struct {
+	Number uint64    `json:"number"` // grows with each set
+	Issued time.Time `json:"issued"`
+	Keys   []PlanKey `json:"keys"`
+}
+
+// KeysPayloadType of the DSSE envelope around a PlanKeySet.
+const KeysPayloadType = "application/vnd.slipway.plan-keys.v1+json"
+
+// Signed is a statement with its detached signature.
+type Signed struct {
+	Bytes     []byte `json:"bytes"`
+	Signature []byte `json:"signature"`
 }
 
 // PlanKey is a public key that plans may be signed with.
@@ -46,6 +79,11 @@ type Delivery struct {
 	Envelope      []byte `json:"envelope"`
 	LockBytes     []byte `json:"lock"`
 	LockSignature []byte `json:"lockSignature"`
+	// PlanKeys are all statements of plan keys there have been, DSSE JSON each, the oldest first: a
+	// node takes those that it does not know yet, one after the other.
+	PlanKeys [][]byte `json:"planKeys,omitempty"`
+	// LockKeys are all statements of lock keys (imagebuild/lock), likewise.
+	LockKeys []Signed `json:"lockKeys,omitempty"`
 }
 
 // PayloadType of the DSSE envelope around a plan.

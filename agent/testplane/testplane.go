@@ -12,6 +12,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"math/big"
@@ -43,14 +44,15 @@ type Plane struct {
 	ca     *x509.Certificate
 	caKey  *ecdsa.PrivateKey
 
-	mu       sync.Mutex
-	changed  chan struct{}
-	delivery *protocol.Delivery
-	etag     string
-	signals  []protocol.Signal
-	seen     map[string]bool
-	joinedBy string // the key that the token was used with
-	polls    int
+	mu         sync.Mutex
+	changed    chan struct{}
+	delivery   *protocol.Delivery
+	etag       string
+	signals    []protocol.Signal
+	seen       map[string]bool
+	joinedBy   string // the key that the token was used with
+	polls      int
+	statements [][]byte // of plan keys
 }
 
 // New starts a control plane on loopback.
@@ -139,7 +141,23 @@ func (p *Plane) PublishSignedBy(ctx context.Context, key *ecdsa.PrivateKey, desi
 	p.check(err)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.delivery, p.etag = &protocol.Delivery{Envelope: envelope, LockBytes: lock, LockSignature: signature}, `"`+digest+`"`
+	p.delivery, p.etag = &protocol.Delivery{Envelope: envelope, LockBytes: lock, LockSignature: signature, PlanKeys: p.statements}, `"`+digest+`"`
+	p.news()
+}
+
+// Announce delivers a statement of plan keys, with what was published last if that is anything.
+func (p *Plane) Announce(ctx context.Context, set protocol.PlanKeySet, signer *ecdsa.PrivateKey) {
+	p.t.Helper()
+	envelope, err := plan.SealKeys(ctx, set, signer)
+	p.check(err)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.statements = append(p.statements, envelope)
+	if p.delivery != nil {
+		again := *p.delivery
+		again.PlanKeys = p.statements
+		p.delivery, p.etag = &again, fmt.Sprintf("%s.%d", p.etag, len(p.statements))
+	}
 	p.news()
 }
 

@@ -2,13 +2,12 @@ package trust
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
+	"time"
 
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/agent/plan"
@@ -18,10 +17,19 @@ import (
 
 // Verifier holds what this node believes.
 type Verifier struct {
-	Node     string             // UUID of this node
-	PlanKeys []protocol.PlanKey // learnt at join
-	TrustDir string             // *.pub hold the PEM keys that sign locks
-	Baked    string             // directory with images.yaml and images.yaml.sig, used when no lock was delivered
+	Node string // UUID of this node
+	// PlanKeys returns the keys that plans may be signed with: learnt at join, and since then by
+	// signed statements.
+	PlanKeys func() []protocol.PlanKey
+	TrustDir string // *.pub hold the PEM keys that sign locks
+	Baked    string // directory with images.yaml and images.yaml.sig, used when no lock was delivered
+	// LockKeys is the file with the newest statement of lock keys; "" for none.
+	LockKeys string
+	Now      func() time.Time // time.Now when nil
+
+	bakedOnce  sync.Once
+	bakedFloor floor
+	bakedErr   error
 }
 
 // Checked is a plan of which everything that can be known beforehand is verified.
@@ -36,17 +44,34 @@ type Checked struct {
 // Platform is the lock's name of the platform that this agent runs on, such as "linux/amd64".
 func Platform() string { return runtime.GOOS + "/" + runtime.GOARCH }
 
-// Check verifies a delivery. Refusals are terminal and say what was expected and what was found.
+// Check verifies a delivery but for its numbers and its validity, which Fresh does. Refusals are
+// terminal and say what was expected and what was found.
 func (v *Verifier) Check(ctx context.Context, delivery protocol.Delivery) (*Checked, error) {
-	p, digest, err := plan.Open(ctx, delivery.Envelope, v.PlanKeys)
+	p, digest, err := plan.Open(ctx, delivery.Envelope, v.PlanKeys())
 	if err != nil {
 		return nil, err
 	}
+	return v.check(p, digest, func() (*lock.Lock, error) { return v.VerifyLock(delivery, p.Lock) })
+}
+
+// Recheck is Check for a plan with the digest of one that this node has accepted before. Everything
+// hangs together by digests from there, so it holds whichever keys were dropped and whatever has
+// expired since: what was begun can be brought to its end.
+func (v *Verifier) Recheck(delivery protocol.Delivery, digest string) (*Checked, error) {
+	p, err := plan.OpenAccepted(delivery.Envelope, digest)
+	if err != nil {
+		return nil, err
+	}
+	return v.check(p, digest, func() (*lock.Lock, error) { return v.acceptedLock(delivery, p.Lock) })
+}
+
+func (v *Verifier) check(p *plan.Plan, digest string, locked func() (*lock.Lock, error)) (*Checked, error) {
 	checked := &Checked{Plan: p, Digest: digest, Platforms: map[string]*lock.Platform{}}
 	if p.Node.ID != v.Node {
 		return checked, fault.Terminalf("plan %d is for node %s, this is node %s", p.Generation, p.Node.ID, v.Node)
 	}
-	if checked.Lock, err = v.lock(delivery, p.Lock); err != nil {
+	var err error
+	if checked.Lock, err = locked(); err != nil {
 		return checked, err
 	}
 	for _, image := range p.Images {
@@ -59,55 +84,67 @@ func (v *Verifier) Check(ctx context.Context, delivery protocol.Delivery) (*Chec
 	return checked, binaries(checked)
 }
 
-func (v *Verifier) lock(delivery protocol.Delivery, want string) (*lock.Lock, error) {
-	trusted, err := v.lockKeys()
+// VerifyLock verifies the lock of a delivery, or the baked one when it brings none: its signature,
+// and that it has the digest that is wanted. Refusals are terminal.
+func (v *Verifier) VerifyLock(delivery protocol.Delivery, want string) (*lock.Lock, error) {
+	trusted, err := v.lockTrust()
 	if err != nil {
 		return nil, err
 	}
-	raw, signature, origin := delivery.LockBytes, delivery.LockSignature, "the lock delivered with the plan"
-	if len(raw) == 0 {
-		origin = "the lock baked into the OS layer"
-		if raw, err = os.ReadFile(filepath.Join(v.Baked, "images.yaml")); err != nil {
-			return nil, fault.Terminalf("no lock came with the plan, and none is baked in: %w", err)
-		}
-		if signature, err = os.ReadFile(filepath.Join(v.Baked, "images.yaml.sig")); err != nil {
-			return nil, fault.Terminalf("the baked lock has no signature: %w", err)
-		}
+	raw, signature, origin, err := v.lockBytes(delivery)
+	if err != nil {
+		return nil, err
 	}
-	verified, err := lock.Verify(raw, signature, trusted)
+	verified, err := trusted.Verify(raw, signature)
 	if err != nil {
 		return nil, fault.Terminalf("%s is refused: %w", origin, err)
 	}
-	found, err := verified.Digest()
-	if err != nil {
-		return nil, fault.Terminalf("%s: %w", origin, err)
-	}
-	if found != want {
-		return nil, fault.Terminalf("%s has digest %s, the plan wants %s", origin, found, want)
+	if err := sameDigest(verified, origin, want); err != nil {
+		return nil, err
 	}
 	return verified, nil
 }
 
-func (v *Verifier) lockKeys() ([]byte, error) {
-	entries, err := os.ReadDir(v.TrustDir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read the trusted lock keys: %w", err)
+// acceptedLock returns the lock of a delivery whose plan was accepted: the plan names its digest.
+func (v *Verifier) acceptedLock(delivery protocol.Delivery, want string) (*lock.Lock, error) {
+	raw, _, origin, err := v.lockBytes(delivery)
+	if err != nil {
+		return nil, err
 	}
-	var keys []byte
-	for _, entry := range entries {
-		if filepath.Ext(entry.Name()) != ".pub" {
-			continue
-		}
-		key, err := os.ReadFile(filepath.Join(v.TrustDir, entry.Name()))
-		if err != nil {
-			return nil, fmt.Errorf("read the trusted lock keys: %w", err)
-		}
-		keys = append(append(keys, key...), '\n')
+	l, err := lock.Parse("lock", raw)
+	if err == nil {
+		err = l.Validate()
 	}
-	if len(keys) == 0 {
-		return nil, fault.Terminalf("no trusted lock key in %s: the OS layer has none, so no image may run", v.TrustDir)
+	if err != nil {
+		return nil, fault.Terminalf("%s: %w", origin, err)
 	}
-	return keys, nil
+	return l, sameDigest(l, origin, want)
+}
+
+// lockBytes returns the lock of a delivery, or the baked one when it brings none, and where it is
+// from.
+func (v *Verifier) lockBytes(delivery protocol.Delivery) (raw, signature []byte, origin string, err error) {
+	if len(delivery.LockBytes) > 0 {
+		return delivery.LockBytes, delivery.LockSignature, "the lock delivered with the plan", nil
+	}
+	if raw, err = os.ReadFile(filepath.Join(v.Baked, "images.yaml")); err != nil {
+		return nil, nil, "", fault.Terminalf("no lock came with the plan, and none is baked in: %w", err)
+	}
+	if signature, err = os.ReadFile(filepath.Join(v.Baked, "images.yaml.sig")); err != nil {
+		return nil, nil, "", fault.Terminalf("the baked lock has no signature: %w", err)
+	}
+	return raw, signature, "the lock baked into the OS layer", nil
+}
+
+func sameDigest(l *lock.Lock, origin, want string) error {
+	found, err := l.Digest()
+	if err != nil {
+		return fault.Terminalf("%s: %w", origin, err)
+	}
+	if found != want {
+		return fault.Terminalf("%s has digest %s, the plan wants %s", origin, found, want)
+	}
+	return nil
 }
 
 func find(l *lock.Lock, image plan.Image) (*lock.Platform, error) {

@@ -33,7 +33,7 @@ func TestOnlyWhatASignedLockNamesIsAccepted(t *testing.T) {
 	emptyBytes, emptySignature, emptyDigest := testimage.Lock(t, lockKey, unresolved)
 	_, foreignSignature, _ := testimage.Lock(t, foreign, image)
 	dir := t.TempDir()
-	verifier := &trust.Verifier{Node: nodeID, PlanKeys: []protocol.PlanKey{public}, TrustDir: dir, Baked: filepath.Join(dir, "baked")}
+	verifier := &trust.Verifier{Node: nodeID, PlanKeys: func() []protocol.PlanKey { return []protocol.PlanKey{public} }, TrustDir: dir, Baked: filepath.Join(dir, "baked")}
 	if err := os.MkdirAll(verifier.Baked, 0o755); err != nil {
 		t.Fatal(err)
 	}

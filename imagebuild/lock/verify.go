@@ -9,6 +9,8 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
+	"strconv"
+	"strings"
 
 	"slipway.build/slipway/agent/fault"
 )
@@ -19,10 +21,15 @@ import (
 // trusted keys (PEM, "PUBLIC KEY", one or several). The YAML rendering and the canonical
 // JSON of a lock have the same signature. Every refusal is a terminal error.
 func Verify(lockBytes, signature, trustedPEM []byte) (*Lock, error) {
-	keys, err := PublicKeys(trustedPEM)
+	t, err := NewTrust(trustedPEM, nil)
 	if err != nil {
 		return nil, err
 	}
+	return t.Verify(lockBytes, signature)
+}
+
+// Verify is the function of the same name for keys some of which count for a range of locks only.
+func (t *Trust) Verify(lockBytes, signature []byte) (*Lock, error) {
 	l, err := Parse("lock", lockBytes)
 	if err != nil {
 		return nil, err
@@ -34,20 +41,58 @@ func Verify(lockBytes, signature, trustedPEM []byte) (*Lock, error) {
 	if err != nil {
 		return nil, fault.Terminalf("%w", err)
 	}
+	signers, err := t.signers(canonical, signature)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range signers {
+		if l.Number >= k.from && (k.until == 0 || l.Number <= k.until) {
+			return l, nil
+		}
+	}
 	sum := sha256.Sum256(canonical)
+	if len(signers) > 0 {
+		k := signers[0]
+		return nil, fault.Terminalf("lock sha256:%s: signed by %s, which counts for lock numbers from %d until %s; this is number %d",
+			hex.EncodeToString(sum[:]), k.id, max(k.from, 1), k.last(), l.Number)
+	}
+	return nil, fault.Terminalf("lock sha256:%s: the signature is by none of the %d trusted keys (%s); sign it with a trusted key or install its public key",
+		hex.EncodeToString(sum[:]), len(t.keys), t.names())
+}
+
+// signers returns those keys that have made one of the signatures over data.
+func (t *Trust) signers(data, signature []byte) ([]boundKey, error) {
 	signatures, err := decodeSignatures(signature)
 	if err != nil {
 		return nil, err
 	}
+	sum := sha256.Sum256(data)
+	var found []boundKey
 	for _, s := range signatures {
-		for _, k := range keys {
-			if ecdsa.VerifyASN1(k, sum[:], s) {
-				return l, nil
+		for _, k := range t.keys {
+			if ecdsa.VerifyASN1(k.public, sum[:], s) {
+				found = append(found, k)
 			}
 		}
 	}
-	return nil, fault.Terminalf("lock sha256:%s: the signature is by none of the %d trusted keys (the first is %s); sign it with a trusted key or install its public key",
-		hex.EncodeToString(sum[:]), len(keys), KeyID(keys[0]))
+	return found, nil
+}
+
+// last is the last lock number that the key counts for, in words.
+func (k boundKey) last() string {
+	if k.until == 0 {
+		return "any"
+	}
+	return strconv.FormatInt(k.until, 10)
+}
+
+// names lists the keys for messages.
+func (t *Trust) names() string {
+	var ids []string
+	for _, k := range t.keys {
+		ids = append(ids, k.id)
+	}
+	return strings.Join(ids, ", ")
 }
 
 func decodeSignatures(text []byte) ([][]byte, error) {
