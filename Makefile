@@ -62,10 +62,10 @@ test-deps: deps ## install what only tests need, too
 	$(call install,$(TEST_PACKAGES))
 
 .PHONY: build
-build: ## build bin/slipway, bin/slipwayd, bin/slipway-agent, bin/slipway-import
+build: ## build bin/slipway, bin/slipwayd, and what goes on nodes: slipway-agent, -exec, -import
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) $(BUILD) -o bin/ ./cmd/slipway ./cmd/slipwayd
-	$(NODE_GO) $(BUILD) -o bin/ ./cmd/slipway-agent ./cmd/slipway-import
+	$(NODE_GO) $(BUILD) -o bin/ ./cmd/slipway-agent ./cmd/slipway-exec ./cmd/slipway-import
 
 .PHONY: up
 up: deps build ## bring the whole system up and create a cluster (MASTERS=3 NODES=3)

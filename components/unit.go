@@ -68,7 +68,7 @@ func (p Component) Unit(c Cluster) (plan.Unit, error) {
 
 // host runs the program in the node's own namespaces.
 func (p Component) host(u *units.Unit, exec string) error {
-	line, err := units.CommandLine(plan.AgentBinary, "exec", exec)
+	line, err := units.CommandLine(plan.ExecBinary, "exec", exec)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (p Component) confine(u *units.Unit, exec string, c Cluster) ([]string, err
 		set(option, word)
 		return nil
 	}
-	if err := bind("BindReadOnlyPaths", plan.AgentBinary, plan.ExecInRoot); err != nil {
+	if err := bind("BindReadOnlyPaths", plan.ExecBinary, plan.ExecInRoot); err != nil {
 		return nil, err
 	}
 	if err := bind("BindReadOnlyPaths", exec, plan.SpecInRoot); err != nil {

@@ -22,9 +22,9 @@ func TestSystemdHasNothingToSayAboutTheUnits(t *testing.T) {
 			dir := t.TempDir()
 			args := []string{"verify", "--man=no", "--recursive-errors=no"}
 			for _, u := range p.Units {
-				text := strings.NewReplacer("ExecStart=/slipway-agent", "ExecStart=/bin/true", "ExecStart=/usr/bin/slipway-agent", "ExecStart=/bin/true").Replace(u.Text)
+				text := strings.NewReplacer("ExecStart=/slipway-agent", "ExecStart=/bin/true", "ExecStart=/usr/libexec/slipway/slipway-exec", "ExecStart=/bin/true").Replace(u.Text)
 				if text == u.Text {
-					t.Fatalf("%s does not run the agent:\n%s", u.Name, text)
+					t.Fatalf("%s does not run the supervisor:\n%s", u.Name, text)
 				}
 				// A root that is not there is an error of the machine, not of the unit.
 				file := filepath.Join(dir, u.Name)

@@ -15,11 +15,11 @@ import (
 )
 
 // processes hashes the program of every process of every unit that has a component: its main
-// process must be slipway-agent, that one's child the component, and whatever else runs from a
+// process must be slipway-exec of the OS layer, that one's child the component, and whatever else runs from a
 // component's root must be in the signed lock. Programs of the node itself are not the lock's.
 func (v *verification) processes(ctx context.Context) {
 	byUnit := processesByUnit()
-	agent := v.sum("/proc/self/exe")
+	supervisor := v.sum(plan.ExecBinary)
 	for _, unit := range v.checked.Plan.Units {
 		if unit.Exec == nil {
 			continue
@@ -40,7 +40,7 @@ func (v *verification) processes(ctx context.Context) {
 			}
 			switch {
 			case pid == main:
-				v.add(ClassProcess, what+" (slipway-agent exec)", agent, found)
+				v.add(ClassProcess, what+" (slipway-exec)", supervisor, found)
 			case slices.Contains(children, pid):
 				v.add(ClassProcess, what, binary.SHA256, found)
 			case allowed[found]:

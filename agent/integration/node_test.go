@@ -64,7 +64,7 @@ func baseTree(t *testing.T) string {
 }
 
 // newNode prepares a root: the base tree below, and above it what the OS layer brings.
-func newNode(t *testing.T, agent string, layer map[string]string) *node {
+func newNode(t *testing.T, agent, supervisor string, layer map[string]string) *node {
 	t.Helper()
 	tree := baseTree(t)
 	exclusive(t)
@@ -78,6 +78,7 @@ func newNode(t *testing.T, agent string, layer map[string]string) *node {
 	must(t, unix.Mount("overlay", n.root(), "overlay", 0,
 		fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", tree, filepath.Join(dir, "upper"), filepath.Join(dir, "work"))))
 	n.install(agent, plan.AgentBinary, 0o755)
+	n.install(supervisor, plan.ExecBinary, 0o755)
 	n.link(plan.AgentBinary, "/usr/lib/systemd/system-generators/"+generator.Name)
 	n.link("../slipway-agent.service", "/usr/lib/systemd/system/multi-user.target.wants/slipway-agent.service")
 	for name, content := range layer {

@@ -75,6 +75,7 @@ func newWorld(t *testing.T) *world {
 	w.tampered.Store("")
 	bin := t.TempDir()
 	agent := build(t, "slipway.build/slipway/cmd/slipway-agent", filepath.Join(bin, "agent"))
+	supervisor := build(t, "slipway.build/slipway/cmd/slipway-exec", filepath.Join(bin, "exec"))
 	server, err := os.ReadFile(build(t, "./testdata/server", filepath.Join(bin, "server")))
 	must(t, err)
 	other := append(append([]byte{}, server...), "another version"...)
@@ -102,7 +103,7 @@ func newWorld(t *testing.T) *world {
 	for line := range strings.Lines(w.plane.CA) {
 		config += "  " + line
 	}
-	w.node = newNode(t, agent, map[string]string{
+	w.node = newNode(t, agent, supervisor, map[string]string{
 		"/usr/lib/systemd/system/slipway-agent.service": agentUnit,
 		plan.TrustDir + "/lock.pub":                     string(lockPEM),
 		plan.AgentConfig:                                config,
@@ -177,7 +178,7 @@ WatchdogSec=3s
 const alphaService = `User=slipt-alpha
 RootDirectory=/var/lib/slipway/current/roots/alpha
 MountAPIVFS=yes
-BindReadOnlyPaths=/usr/bin/slipway-agent:/slipway-agent
+BindReadOnlyPaths=/usr/libexec/slipway/slipway-exec:/slipway-agent
 BindReadOnlyPaths=/var/lib/slipway/current/exec/slipway-alpha.service.json:/exec.json
 BindReadOnlyPaths=/var/lib/slipway/pki/alpha
 BindReadOnlyPaths=/var/lib/slipway/current/files/alpha
@@ -190,7 +191,7 @@ MemoryMax=64M
 ExecStart=/slipway-agent exec /exec.json
 `
 
-const betaService = `ExecStart=/usr/bin/slipway-agent exec /var/lib/slipway/current/exec/slipway-beta.service.json
+const betaService = `ExecStart=/usr/libexec/slipway/slipway-exec exec /var/lib/slipway/current/exec/slipway-beta.service.json
 `
 
 // next returns the plan of the next generation, which changes may alter, with a signed lock.

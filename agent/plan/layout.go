@@ -17,4 +17,6 @@ const (
 	ExecInRoot  = "/slipway-agent"           // where a component's root sees the agent
 	SpecInRoot  = "/exec.json"               // where a component's root sees its exec file
 	ImportTool  = "/usr/libexec/slipway/slipway-import"
+	// ExecBinary supervises a component; a component's root sees it as ExecInRoot.
+	ExecBinary = "/usr/libexec/slipway/slipway-exec"
 )

@@ -1,6 +1,10 @@
 package plan
 
-import "time"
+import (
+	"time"
+
+	"slipway.build/slipway/agent/supervision"
+)
 
 // Schema is the only schema identifier that this package accepts.
 const Schema = "slipway.build/plan/v1"
@@ -126,23 +130,12 @@ type Exec struct {
 	Live  *Probe `json:"live,omitempty"`
 }
 
-// State names a directory with data that must not silently start over.
-type State struct {
-	Dir      string `json:"dir"`      // absolute, on the node
-	Sentinel string `json:"sentinel"` // relative to Dir
-}
-
-// Probe is one question to a local endpoint. URL is http://, https:// (with CA, and with
-// Certificate when the endpoint wants one), tcp://host:port or unix:///path (connecting is
-// enough). Only loopback, the node's own address and unix sockets are accepted, but for Await.
-type Probe struct {
-	URL         string   `json:"url"`
-	CA          string   `json:"ca,omitempty"`          // absolute path as the unit sees it
-	Certificate string   `json:"certificate,omitempty"` // directory with tls.crt and tls.key
-	Timeout     Duration `json:"timeout,omitempty"`     // one attempt; 1s when zero
-	Interval    Duration `json:"interval,omitempty"`    // between attempts once ready; 10s when zero
-	Failures    int      `json:"failures,omitempty"`    // in a row until unhealthy; 3 when zero
-}
+// What the supervisor of a component reads, too.
+type (
+	State    = supervision.State
+	Probe    = supervision.Probe
+	Duration = supervision.Duration
+)
 
 // API says how a task reaches the API server or, for the kinds of etcd, the member on this node:
 // always the node's own or the cluster's endpoint, always with TLS and a client certificate of
@@ -155,6 +148,3 @@ type API struct {
 
 // Object is one Kubernetes object in JSON form.
 type Object = map[string]any
-
-// Duration is a time.Duration that JSON shows as "1m30s".
-type Duration time.Duration

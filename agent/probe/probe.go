@@ -1,6 +1,6 @@
 // Package probe asks a component's local endpoint whether it is well. It is written for a
 // supervisor that lives beside every component: one connection that is kept, no goroutine, and
-// none of an HTTP client's pools.
+// nothing of net/http.
 package probe
 
 import (
@@ -9,19 +9,17 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"slipway.build/slipway/agent/plan"
+	"slipway.build/slipway/agent/supervision"
 )
 
-// Defaults of plan.Probe.
+// Defaults of supervision.Probe.
 const (
 	DefaultTimeout  = time.Second
 	DefaultInterval = 10 * time.Second
@@ -30,7 +28,7 @@ const (
 
 // Prober asks one endpoint again and again. It is for one goroutine.
 type Prober struct {
-	probe plan.Probe
+	probe supervision.Probe
 	url   *url.URL
 
 	conn   net.Conn
@@ -39,7 +37,7 @@ type Prober struct {
 }
 
 // New prepares a prober; nothing is read or dialled yet.
-func New(probe plan.Probe) (*Prober, error) {
+func New(probe supervision.Probe) (*Prober, error) {
 	u, err := url.Parse(probe.URL)
 	if err != nil {
 		return nil, fmt.Errorf("probe %q: %w", probe.URL, err)
@@ -156,15 +154,13 @@ func (p *Prober) request(ctx context.Context, deadline time.Time) (err error) {
 	if _, err := fmt.Fprintf(p.conn, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: slipway-agent\r\n\r\n", p.url.RequestURI(), p.url.Host); err != nil {
 		return err
 	}
-	resp, err := http.ReadResponse(p.reader, nil)
+	got, err := readAnswer(p.reader)
 	if err != nil {
 		return err
 	}
-	const maxBody = 4 << 10
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
-	whole = err == nil && len(body) < maxBody && !resp.Close
-	if resp.StatusCode < 200 || resp.StatusCode > 399 {
-		return fmt.Errorf("%s answered %s: %s", p.probe.URL, resp.Status, firstLine(string(body)))
+	whole = got.whole
+	if got.code < 200 || got.code > 399 {
+		return fmt.Errorf("%s answered %s: %s", p.probe.URL, clip(got.status), firstLine(got.body))
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -14,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"slipway.build/slipway/agent/plan"
+	"slipway.build/slipway/agent/supervision"
 )
 
 // ExitRefused is the exit status when the component may not be started: EX_CONFIG of
@@ -27,13 +26,13 @@ const ExitRefused = 78
 // with the thread that started it.
 func Main(path string, stderr io.Writer) int {
 	// Beside every component lives one of us: stay small. One thread of Go code is plenty.
-	debug.SetGCPercent(20)
+	debug.SetGCPercent(10)
 	runtime.GOMAXPROCS(1)
 	spec, err := ReadSpec(path)
 	if err != nil {
 		return refuse(stderr, err)
 	}
-	binary, err := verify(spec, path == plan.SpecInRoot)
+	binary, err := verify(spec, path == supervision.SpecInRoot)
 	if err != nil {
 		return refuse(stderr, err)
 	}
@@ -64,34 +63,30 @@ type supervisor struct {
 }
 
 // run starts the component and stays with it until it ends.
-func (s *supervisor) run(binary *os.File) (*os.ProcessState, error) {
+func (s *supervisor) run(binary *os.File) (syscall.WaitStatus, error) {
 	notify, err := newNotifier()
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	s.notify = notify
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals)
+	signals, children := listen()
 	if sig := s.await(signals); sig != nil {
-		return nil, &stopped{sig}
-	}
-	cmd := &exec.Cmd{
-		// The open file that was hashed, whatever the path names by now.
-		Path:        fmt.Sprintf("/proc/self/fd/%d", binary.Fd()),
-		Args:        append([]string{filepath.Base(s.spec.Path)}, s.spec.Args...),
-		Env:         childEnv(s.spec.Env),
-		Stdin:       nil,
-		Stdout:      os.Stdout,
-		Stderr:      os.Stderr,
-		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+		return 0, &stopped{sig}
 	}
 	s.kills = memoryKills()
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", s.spec.Path, err)
+	child, err := syscall.ForkExec(
+		// The open file that was hashed, whatever the path names by now.
+		fmt.Sprintf("/proc/self/fd/%d", binary.Fd()),
+		append([]string{filepath.Base(s.spec.Path)}, s.spec.Args...),
+		&syscall.ProcAttr{
+			Env:   childEnv(s.spec.Env),
+			Files: []uintptr{os.Stdin.Fd(), os.Stdout.Fd(), os.Stderr.Fd()},
+			Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+		})
+	if err != nil {
+		return 0, fmt.Errorf("start %s: %w", s.spec.Path, err)
 	}
 	_ = binary.Close()
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
 	ctx, cancel := context.WithCancel(context.Background())
 	watched := make(chan struct{})
 	go func() {
@@ -105,33 +100,71 @@ func (s *supervisor) run(binary *os.File) (*os.ProcessState, error) {
 	for {
 		select {
 		case sig := <-signals:
-			forward(cmd.Process, sig, s.notify)
-		case err := <-ended:
-			var exit *exec.ExitError
-			if err != nil && !errors.As(err, &exit) {
-				return nil, fmt.Errorf("wait for %s: %w", s.spec.Path, err)
+			forward(child, sig, s.notify)
+		case <-children:
+			status, err := ended(child)
+			if err != nil {
+				return 0, fmt.Errorf("wait for %s: %w", s.spec.Path, err)
 			}
-			return cmd.ProcessState, nil
+			if status != nil {
+				return *status, nil
+			}
 		}
 	}
 }
 
-// forward passes a signal on to the component, unless it is about ourselves.
-func forward(process *os.Process, sig os.Signal, notify *notifier) {
+// listen returns the signals that concern the component, and apart from them a channel that has
+// something whenever a child may have ended.
+func listen() (signals, children chan os.Signal) {
+	signals, children = make(chan os.Signal, 16), make(chan os.Signal, 1)
+	signal.Notify(children, syscall.SIGCHLD)
+	var all []os.Signal
+	const last, own1, own2 = 64, 32, 33 // signal(7); the C library keeps two of them
+	for n := syscall.Signal(1); n <= last; n++ {
+		switch n {
+		case own1, own2:
+		case syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE: // are about ourselves
+		default:
+			all = append(all, n)
+		}
+	}
+	signal.Notify(signals, all...)
+	return signals, children
+}
+
+// ended returns how the child ended, nil while it runs. It never blocks, so that no thread has
+// to wait beside the ones that there are anyway.
+func ended(child int) (*syscall.WaitStatus, error) {
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(child, &status, syscall.WNOHANG, nil)
+		switch {
+		case err == syscall.EINTR:
+		case err != nil:
+			return nil, err
+		case pid == child && (status.Exited() || status.Signaled()):
+			return &status, nil
+		default:
+			return nil, nil
+		}
+	}
+}
+
+// forward passes a signal on to the component.
+func forward(child int, sig os.Signal, notify *notifier) {
 	switch sig {
-	case syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE:
-		return
 	case syscall.SIGTERM, syscall.SIGINT:
 		notify.send("STOPPING=1")
 	}
-	_ = process.Signal(sig)
+	if number, ok := sig.(syscall.Signal); ok {
+		_ = syscall.Kill(child, number) // it may have ended; then SIGCHLD is on its way
+	}
 }
 
 // end returns the component's exit status, or dies by the signal that it died by.
-func (s *supervisor) end(state *os.ProcessState) int {
-	status, ok := state.Sys().(syscall.WaitStatus)
-	if !ok || !status.Signaled() {
-		return state.ExitCode()
+func (s *supervisor) end(status syscall.WaitStatus) int {
+	if !status.Signaled() {
+		return status.ExitStatus()
 	}
 	if status.Signal() == syscall.SIGKILL && memoryKills() > s.kills {
 		text := "Out of memory: the kernel killed it " + memoryLimit()

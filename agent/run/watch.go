@@ -8,8 +8,8 @@ import (
 	"syscall"
 	"time"
 
-	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/probe"
+	"slipway.build/slipway/agent/supervision"
 )
 
 const (
@@ -66,7 +66,7 @@ func (s *supervisor) awaitReady(ctx context.Context) bool {
 
 // poll asks the probe until it is content, often at first, then less so, and keeps systemd
 // patient meanwhile. It is false when ctx ended first.
-func (s *supervisor) poll(ctx context.Context, what *plan.Probe, doing string) bool {
+func (s *supervisor) poll(ctx context.Context, what *supervision.Probe, doing string) bool {
 	if what == nil {
 		return true
 	}
@@ -109,7 +109,7 @@ func (s *supervisor) feed(ctx context.Context) {
 	if period == 0 {
 		return
 	}
-	live := plan.Probe{}
+	live := supervision.Probe{}
 	var prober *probe.Prober
 	if s.spec.Live != nil {
 		live = *s.spec.Live

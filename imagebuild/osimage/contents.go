@@ -21,6 +21,7 @@ var files embed.FS
 type Contents struct {
 	Agent      string // path on this machine of the agent's program, static, for the node's platform
 	ImportTool string // path on this machine of the program that gives images to the pods' runtime
+	Exec       string // path on this machine of the program that supervises components
 	TrustKeys  []byte // PEM: public keys whose signatures on locks nodes believe
 	// Lock and LockSignature are the components' lock as it is baked in: images.yaml and its
 	// detached signature, which has to be by one of TrustKeys.
@@ -71,7 +72,7 @@ func (c Contents) entries() ([]entry, error) {
 		}
 		list = append(list, literal(to, data))
 	}
-	for to, from := range map[string]string{plan.AgentBinary: c.Agent, plan.ImportTool: c.ImportTool} {
+	for to, from := range map[string]string{plan.AgentBinary: c.Agent, plan.ImportTool: c.ImportTool, plan.ExecBinary: c.Exec} {
 		program, err := program(to, from)
 		if err != nil {
 			return nil, err

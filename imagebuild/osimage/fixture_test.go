@@ -27,8 +27,8 @@ images:
 func contents(t testing.TB) Contents {
 	t.Helper()
 	dir := t.TempDir()
-	c := Contents{Agent: filepath.Join(dir, "agent"), ImportTool: filepath.Join(dir, "import")}
-	for path, text := range map[string]string{c.Agent: "the agent", c.ImportTool: "the import tool"} {
+	c := Contents{Agent: filepath.Join(dir, "agent"), ImportTool: filepath.Join(dir, "import"), Exec: filepath.Join(dir, "exec")}
+	for path, text := range map[string]string{c.Agent: "the agent", c.ImportTool: "the import tool", c.Exec: "the supervisor"} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil { // the layer decides the mode
 			t.Fatal(err)
 		}

@@ -68,8 +68,8 @@ func TestTheLayerIsTheSameWhereverItIsBuilt(t *testing.T) {
 	t.Setenv("TZ", "Pacific/Kiritimati")
 	dir := t.TempDir()
 	moved := c
-	moved.Agent, moved.ImportTool = filepath.Join(dir, "a"), filepath.Join(dir, "b")
-	for from, to := range map[string]string{c.Agent: moved.Agent, c.ImportTool: moved.ImportTool} {
+	moved.Agent, moved.ImportTool, moved.Exec = filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "c")
+	for from, to := range map[string]string{c.Agent: moved.Agent, c.ImportTool: moved.ImportTool, c.Exec: moved.Exec} {
 		data, err := os.ReadFile(from)
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +106,7 @@ func TestExtractingGivesTheFilesOwnersAndModesOnceAndForAll(t *testing.T) {
 		t.Errorf("tree %s, want %s", tree, want)
 	}
 	for path, mode := range map[string]os.FileMode{
-		"usr/bin/slipway-agent": 0o755, "usr/libexec/slipway/slipway-import": 0o755, "usr/share/slipway/trust/lock.pub": 0o644, "usr/lib/systemd": 0o755, ".": 0o755,
+		"usr/bin/slipway-agent": 0o755, "usr/libexec/slipway/slipway-import": 0o755, "usr/libexec/slipway/slipway-exec": 0o755, "usr/share/slipway/trust/lock.pub": 0o644, "usr/lib/systemd": 0o755, ".": 0o755,
 	} {
 		st, err := os.Stat(filepath.Join(tree, path))
 		if err != nil {

@@ -124,6 +124,8 @@ var foreign = []struct {
 		"the agent is small and does not depend on what it runs"},
 	{"cmd/slipway-agent", []string{"k8s.io", "github.com/containerd/containerd", "github.com/gophercloud", "modernc.org/sqlite"},
 		"whatever is linked into the agent is resident in each component's wrapper"},
+	{"cmd/slipway-exec", []string{"net/http", "regexp", "golang.org/x", "github.com", "go.etcd.io", module + "/agent/plan"},
+		"a supervisor lives beside every component"},
 	{"controlplane", []string{"k8s.io/client-go"},
 		"the control plane never dials into a cluster"},
 	{"cmd/slipwayd", []string{"k8s.io/client-go"},

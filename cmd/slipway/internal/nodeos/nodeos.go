@@ -24,6 +24,7 @@ type Builder struct {
 	Paths      images.Paths
 	Agent      string // program slipway-agent
 	ImportTool string // program slipway-import
+	Exec       string // program slipway-exec
 	Name       string // of the finished image
 	Registry   Registry
 
@@ -52,7 +53,7 @@ func (b *Builder) Layer(ctx context.Context, _ func(format string, a ...any)) (s
 	if b.base == "" {
 		return "", fmt.Errorf("the OS layer goes on a base tree, and there is none yet")
 	}
-	contents := osimage.Contents{Agent: b.Agent, ImportTool: b.ImportTool}
+	contents := osimage.Contents{Agent: b.Agent, ImportTool: b.ImportTool, Exec: b.Exec}
 	for path, to := range map[string]*[]byte{
 		b.Paths.PublicKey(): &contents.TrustKeys, b.Paths.Lock(): &contents.Lock, b.Paths.Signature(): &contents.LockSignature,
 	} {

@@ -1,4 +1,4 @@
-package plan
+package supervision
 
 import (
 	"encoding/json"
