@@ -150,9 +150,14 @@ func (t *transition) goBack(parent context.Context) error {
 		return context.Cause(parent) // goes on at the next start
 	}
 	signal := t.signal(protocol.RolledBack)
-	signal.Reason = fmt.Sprintf("generation %d failed, generation %d runs again", t.entry.Generation, t.entry.Previous)
+	signal.Actor = t.entry.Actor
+	why := "failed"
+	if t.entry.Actor != "" {
+		why = "was rolled back by " + t.entry.Actor
+	}
+	signal.Reason = fmt.Sprintf("generation %d %s, generation %d runs again", t.entry.Generation, why, t.entry.Previous)
 	if failure != nil {
-		signal.Reason = fmt.Sprintf("generation %d failed, and the way back to generation %d did, too: %v", t.entry.Generation, t.entry.Previous, failure)
+		signal.Reason = fmt.Sprintf("generation %d %s, and the way back to generation %d failed: %v", t.entry.Generation, why, t.entry.Previous, failure)
 	}
 	return errors.Join(failure, t.step(journal.Abandoned, signal))
 }

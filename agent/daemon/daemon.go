@@ -20,6 +20,7 @@ import (
 	"slipway.build/slipway/agent/importer"
 	"slipway.build/slipway/agent/join"
 	"slipway.build/slipway/agent/journal"
+	"slipway.build/slipway/agent/local"
 	"slipway.build/slipway/agent/nodeapi"
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
@@ -44,6 +45,8 @@ type Config struct {
 	ImportTool string
 	Socket     string // of the pods' runtime
 	PlanFile   string // when not empty, the plan comes from this file
+	// LocalSocket is where root may ask something of the agent; "" for nowhere.
+	LocalSocket string
 	// Systemd connects to systemd; tests put a fake here.
 	Systemd func(context.Context) (drive.Driver, error)
 	// Self is the program that this process is; nil where there is no other.
@@ -59,7 +62,7 @@ func Defaults() Config {
 	return Config{
 		ConfigFile: plan.AgentConfig, Root: plan.Root, TrustDir: plan.TrustDir, BakedLock: plan.BakedLock,
 		Self:       self.As(filepath.Join(plan.Root, "state"), os.Environ()),
-		StatusFile: status.Path, ImportTool: plan.ImportTool, Socket: importer.DefaultSocket,
+		StatusFile: status.Path, LocalSocket: local.Path, ImportTool: plan.ImportTool, Socket: importer.DefaultSocket,
 		Systemd:  func(ctx context.Context) (drive.Driver, error) { return drive.Connect(ctx) },
 		Registry: pull.NewClient(),
 	}
@@ -106,10 +109,12 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return board.Run(ctx) })
 	group.Go(func() error { return outbox.Run(ctx, api) })
-	group.Go(func() error {
-		follower := &follower{applier: a, log: log, source: c.source(api, log), status: show, contact: contact}
-		return follower.run(ctx)
-	})
+	follower := &follower{applier: a, log: log, source: c.source(api, log), status: show, contact: contact}
+	following, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	follower.end = end
+	group.Go(func() error { return follower.run(following) })
+	group.Go(func() error { return c.serveLocal(following, follower) })
 	err = group.Wait()
 	if errors.Is(err, context.Canceled) || errors.Is(err, apply.ErrRestart) {
 		return nil

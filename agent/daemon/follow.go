@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
+	"sync"
 
 	"slipway.build/slipway/agent/apply"
 	"slipway.build/slipway/agent/generator"
@@ -28,7 +29,8 @@ type follower struct {
 	log     *slog.Logger
 	contact chan struct{} // closed with the source's first answer
 
-	end     context.CancelCauseFunc // ends run
+	end     context.CancelCauseFunc // ends the agent
+	mu      sync.Mutex              // held while it is decided what is applied
 	running *application
 }
 
@@ -41,9 +43,12 @@ type application struct {
 
 // run goes on where an earlier run stopped, without waiting for the source, and then follows it.
 func (f *follower) run(ctx context.Context) error {
-	ctx, f.end = context.WithCancelCause(ctx)
 	defer f.end(nil)
-	defer f.stop(context.Canceled)
+	defer func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.stop(context.Canceled)
+	}()
 	if err := sweep(f.applier); err != nil {
 		return err
 	}
@@ -96,13 +101,17 @@ func (f *follower) load(ctx context.Context) error {
 	return err
 }
 
-// unfinished returns the delivery of the newest generation that is on disk and not done.
+// unfinished returns the delivery of the newest generation that is on disk and not done. One that
+// is being gone back from comes first: it need not be the newest.
 func (f *follower) unfinished() (protocol.Delivery, bool) {
 	entries, err := f.applier.Journal.Entries()
 	if err != nil || len(entries) == 0 {
 		return protocol.Delivery{}, false
 	}
 	last := entries[len(entries)-1]
+	if entry, ok := f.applier.Returning(entries); ok {
+		last = entry
+	}
 	if last.Step == journal.Accepted || last.Step == journal.Abandoned {
 		return protocol.Delivery{}, false // nothing of it here, or nothing more to do
 	}
@@ -117,12 +126,18 @@ func (f *follower) unfinished() (protocol.Delivery, bool) {
 // apply begins to apply a delivery, after it has ended what it replaces. One that is refused or
 // the same as the running one changes nothing.
 func (f *follower) apply(ctx context.Context, delivery protocol.Delivery) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	checked, err := f.applier.Check(ctx, delivery)
 	if err != nil {
 		f.log.Error("a delivery is refused; what runs goes on", "error", err)
 		return
 	}
 	if f.running != nil && f.running.digest == checked.Digest {
+		return
+	}
+	if f.applier.Abandoned(checked) {
+		f.log.Info("the plan was given up before; what runs goes on", "generation", checked.Plan.Generation)
 		return
 	}
 	f.stop(apply.ErrReplaced)
@@ -145,7 +160,7 @@ func (f *follower) finished(p *plan.Plan, err error) {
 	case err == nil:
 		f.log.Info("the plan is done", "generation", p.Generation)
 		f.status.doing("the plan is done")
-	case errors.Is(err, apply.ErrReplaced), errors.Is(err, context.Canceled):
+	case errors.Is(err, apply.ErrReplaced), errors.Is(err, apply.ErrByHand), errors.Is(err, context.Canceled):
 		f.log.Info("the plan is left where it is", "generation", p.Generation, "cause", err)
 	default:
 		f.log.Error("the plan failed", "generation", p.Generation, "error", err)

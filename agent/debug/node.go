@@ -84,18 +84,6 @@ func (n *Node) current() (*generation.Generation, error) {
 // ErrNone says that the node has not applied a plan yet.
 var ErrNone = errors.New("there is no current generation: the agent has not applied a plan yet; see `slipway-agent status`")
 
-// checkedCurrent verifies the current generation's delivery again, offline.
-func (n *Node) checkedCurrent(ctx context.Context) (*trust.Checked, error) {
-	number, err := n.store().CurrentNumber()
-	if err != nil {
-		return nil, err
-	}
-	if number == 0 {
-		return nil, ErrNone
-	}
-	return n.checked(ctx, number)
-}
-
 // checked verifies a generation's delivery again, offline.
 func (n *Node) checked(ctx context.Context, number uint64) (*trust.Checked, error) {
 	delivery, err := n.store().Delivery(number)

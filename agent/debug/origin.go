@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"slipway.build/slipway/agent/plan"
-	"slipway.build/slipway/agent/trust"
 	"slipway.build/slipway/imagebuild/lock"
 )
 
@@ -151,12 +150,4 @@ func imageOf(p *plan.Plan, name string) (plan.Image, bool) {
 		}
 	}
 	return plan.Image{}, false
-}
-
-// platformOf returns the lock's entry of an image of a checked plan, nil when there is none.
-func platformOf(checked *trust.Checked, name string) *lock.Platform {
-	if checked == nil {
-		return nil
-	}
-	return checked.Platforms[name]
 }

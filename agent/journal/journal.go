@@ -46,6 +46,8 @@ type Entry struct {
 	Reported []string `json:"reported,omitempty"`
 	// Reason says why an abandoned generation failed.
 	Reason string `json:"reason,omitempty"`
+	// Actor is who gave the generation up when the agent did not do so by itself.
+	Actor string `json:"actor,omitempty"`
 }
 
 // Job is one outstanding action on a unit.

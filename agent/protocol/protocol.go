@@ -130,6 +130,9 @@ type Signal struct {
 	PlanDigest string    `json:"planDigest"`
 	Phase      Phase     `json:"phase"`
 	Time       time.Time `json:"time"`
+	// Actor is who caused it when it was a person on the node: "on-host (root)". Whoever has the
+	// node can write it, so it proves nothing.
+	Actor string `json:"actor,omitempty"`
 	// Progress is set while Phase is Pulling or Switched.
 	Progress *Progress `json:"progress,omitempty"`
 	// Conditions are all conditions of the node, set while Phase is Observed.

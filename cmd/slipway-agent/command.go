@@ -53,7 +53,7 @@ func newRoot(out io.Writer) *cobra.Command {
 	root.SetOut(out)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	format := root.PersistentFlags().StringP("output", "o", "text", "form of the output: text or json")
-	root.AddCommand(runCommand(), execCommand(), trialEndCommand())
+	root.AddCommand(runCommand(), execCommand(), trialEndCommand(), rollbackCommand())
 	root.AddCommand(debugCommands(format, out)...)
 	for _, command := range root.Commands() {
 		if args := command.Args; args != nil {

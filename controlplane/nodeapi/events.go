@@ -12,12 +12,18 @@ import (
 	"slipway.build/slipway/controlplane/store"
 )
 
+// maxActor bounds what a node may say of who caused something, in bytes.
+const maxActor = 64
+
 // addSignalEvent adds the event that tells of a signal, in Heat's words where Heat has them.
 func addSignalEvent(ctx context.Context, tx *store.Tx, node *store.Node, signal protocol.Signal) error {
 	event := &store.Event{
 		ID:        uuid.NewSHA1(uuid.NameSpaceURL, []byte("signal/"+signal.ID)).String(),
 		ClusterID: node.ClusterID, ResourceName: node.Name, PhysicalID: node.ID, ResourceType: history.NodeType,
 		Status: "SIGNAL_IN_PROGRESS", StatusReason: cut(signalReason(signal), maxReason), Actor: identity.NodeActor(node.Name),
+	}
+	if signal.Actor != "" { // as the node says
+		event.Actor += ", " + cut(signal.Actor, maxActor)
 	}
 	about := signal.Deployment
 	if about == "" {
