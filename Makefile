@@ -16,6 +16,8 @@ PACKAGES := systemd-container debootstrap ignition haproxy nftables iptables ipr
 	conntrack ipset ebtables ethtool socat kmod procps util-linux mount ca-certificates
 TEST_PACKAGES := containerd runc python3-openstackclient python3-magnumclient python3-heatclient \
 	systemd bsdutils git gcc libc6-dev curl jq
+# The peers that benchmarks run beside ours.
+BENCH_PACKAGES := containerd podman skopeo
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -118,6 +120,13 @@ lint: ## gofmt, go vet, staticcheck, govulncheck
 .PHONY: bench-cluster
 bench-cluster: deps build ## three creations of 3+3 and of 1+1: medians by phase
 	$(GO) run ./bench/cluster
+
+.PHONY: bench-pull
+bench-pull: deps build ## a verified pull beside containerd, podman and skopeo: ten minutes (needs root)
+	$(call install,$(BENCH_PACKAGES))
+	@bin/slipway images build
+	@mkdir -p bin && CGO_ENABLED=0 $(NODE_GO) $(BUILD) -o bin/bench-pull ./bench/pull
+	bin/bench-pull
 
 FUZZTIME ?= 20s
 .PHONY: fuzz

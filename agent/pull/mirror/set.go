@@ -111,8 +111,6 @@ func (s *Set) measured(m *mirror, n int64, took time.Duration) {
 	}
 }
 
-func (s *Set) count() int { return len(s.mirrors) }
-
 func (s *Set) stall() time.Duration {
 	if s.Stall > 0 {
 		return s.Stall

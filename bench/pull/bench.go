@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+type options struct {
+	rounds                 int
+	cache, lock, dir, only string
+	profile                string
+}
+
+// scenario is one thing that is timed.
+type scenario struct {
+	name   string
+	before *image // in the store already; nil for an empty store
+	image  *image
+}
+
+// results are the samples of a scenario by contender, in the order of the contenders.
+type results struct {
+	scenario scenario
+	samples  map[string][]sample
+}
+
+func bench(ctx context.Context, o options) error {
+	if o.rounds < 1 {
+		return fmt.Errorf("-rounds %d: want at least one", o.rounds)
+	}
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("overlay stores need root")
+	}
+	fmt.Println("packing", strings.Join(binaries, ", "), "…")
+	registry, stop, err := startRegistry(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := clear(o.dir); err != nil {
+		return err
+	}
+	defer func() { _ = clear(o.dir) }()
+	contenders := []contender{&ours{profile: o.profile}, &containerd{}, &podman{}, &skopeo{decompress: true}, &skopeo{}}
+	if o.only != "" {
+		names := strings.Split(o.only, ",")
+		contenders = slices.DeleteFunc(contenders, func(c contender) bool { return !slices.Contains(names, c.name()) })
+	}
+	var all []results
+	for _, sc := range scenarios(registry.Images) {
+		r, err := race(ctx, o, registry.Addr, sc, contenders)
+		if err != nil {
+			return err
+		}
+		all = append(all, r)
+	}
+	report(os.Stdout, all, contenders)
+	return nil
+}
+
+// pack makes the images.
+func pack(cache, lockFile string) ([]*image, error) {
+	layers, err := loadLayers(cache, lockFile)
+	if err != nil {
+		return nil, err
+	}
+	next := slices.Clone(layers)
+	if next[changedLayer], err = changed(layers[changedLayer]); err != nil {
+		return nil, err
+	}
+	var images []*image
+	for _, form := range []struct {
+		tag, media string
+		layers     []layer
+	}{{"gzip-1", mediaGzip, layers}, {"zstd-1", mediaZstd, layers}, {"gzip-2", mediaGzip, next}} {
+		img, err := assemble(form.tag, form.media, form.layers)
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, img)
+	}
+	return images, nil
+}
+
+// scenarios are what is timed with the images of pack.
+func scenarios(images []*image) []scenario {
+	return []scenario{
+		{name: "pull", image: images[0]},
+		{name: "pull-zstd", image: images[1]},
+		{name: "pull-upgrade", before: images[0], image: images[2]},
+	}
+}
+
+// race runs the rounds of a scenario; whoever began last begins the next round.
+func race(ctx context.Context, o options, addr string, sc scenario, contenders []contender) (results, error) {
+	r := results{scenario: sc, samples: map[string][]sample{}}
+	for round := range o.rounds {
+		for i := range contenders {
+			c := contenders[(i+round)%len(contenders)]
+			if !c.pulls(sc) {
+				continue
+			}
+			s, err := once(ctx, filepath.Join(o.dir, "store"), addr, sc, c)
+			if err != nil {
+				return r, fmt.Errorf("%s, round %d, %s: %w", sc.name, round+1, c.name(), err)
+			}
+			r.samples[c.name()] = append(r.samples[c.name()], s)
+			fmt.Printf("%s round %d: %s %.2f s\n", sc.name, round+1, c.name(), s.took.Seconds())
+		}
+	}
+	return r, nil
+}
+
+// once times one pull into a fresh store.
+func once(ctx context.Context, dir, addr string, sc scenario, c contender) (s sample, err error) {
+	if err := c.prepare(ctx, dir); err != nil {
+		return s, err
+	}
+	defer func() {
+		if e := c.clean(); e != nil && err == nil {
+			err = e
+		}
+		if e := os.RemoveAll(dir); e != nil && err == nil {
+			err = e
+		}
+		flush()
+	}()
+	if sc.before != nil {
+		if _, err := c.pull(ctx, addr, sc.before); err != nil {
+			return s, err
+		}
+	}
+	flush()
+	if s, err = c.pull(ctx, addr, sc.image); err != nil {
+		return s, err
+	}
+	return s, c.check(sc.image)
+}
+
+// clear removes what an earlier run that was killed left.
+func clear(dir string) error {
+	if err := unmountBelow(dir); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
+}
+
+func unmountBelow(dir string) error {
+	mounts, err := os.Open("/proc/self/mounts")
+	if err != nil {
+		return err
+	}
+	defer mounts.Close()
+	var below []string
+	for lines := bufio.NewScanner(mounts); lines.Scan(); {
+		fields := strings.Fields(lines.Text())
+		if len(fields) > 1 && (fields[1] == dir || strings.HasPrefix(fields[1], dir+"/")) {
+			below = append(below, fields[1])
+		}
+	}
+	for _, at := range slices.Backward(below) {
+		if err := syscall.Unmount(at, syscall.MNT_DETACH); err != nil {
+			return fmt.Errorf("unmount %s: %w", at, err)
+		}
+	}
+	return nil
+}
