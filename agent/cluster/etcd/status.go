@@ -30,7 +30,8 @@ type Status struct {
 	Member, Leader string // ids in hexadecimal; Leader is empty when there is none
 	Learner        bool
 	Version        string
-	// Read is how long a linearizable read took; ReadError, when not nil, is why there was none.
+	// Read is how long a linearizable read took; ReadError, when not nil, is why there was none
+	// (after 3 s at the latest).
 	Read      time.Duration
 	ReadError error
 	// Size, InUse and Quota of the store, in bytes. Quota is 0 when the member does not tell.
@@ -53,7 +54,7 @@ type Alarm struct{ Kind, Member string }
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	began := time.Now()
 	in := map[string]any{"key": []byte("health"), "count_only": true}
-	readErr := c.call(ctx, c.endpoint, "/v3/kv/range", in, &struct{}{})
+	readErr := c.callWithin(ctx, probeTimeout, c.endpoint, "/v3/kv/range", in, &struct{}{})
 	read := time.Since(began)
 	var s answerOfStatus
 	if err := c.call(ctx, c.endpoint, statusPath, struct{}{}, &s); err != nil {

@@ -25,6 +25,7 @@ type kubernetes struct {
 	pki    string
 	http   *http.Client
 	logs   []*process
+	agent  *agent
 }
 
 type thing = map[string]any
@@ -32,7 +33,8 @@ type thing = map[string]any
 func newKubernetes(t *testing.T) *kubernetes {
 	t.Helper()
 	bin := programs(t, "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
-	k := &kubernetes{t: t, ca: newAuthority(t), server: fmt.Sprintf("https://127.0.0.1:%d", freePort(t))}
+	k := &kubernetes{t: t, ca: newAuthority(t), agent: newAgent(t), server: fmt.Sprintf("https://127.0.0.1:%d", freePort(t))}
+	k.ca.trust(k.agent.plane.CA) // what plans' certificates are signed by
 	admin := k.ca.pair("admin", "system:masters")
 	k.pki = filepath.Dir(admin)
 	k.http = &http.Client{Transport: &http.Transport{TLSClientConfig: k.ca.clientTLS(admin), ForceAttemptHTTP2: true}, Timeout: 30 * time.Second}
@@ -260,9 +262,32 @@ func deployment(namespace, name string, replicas int, acts string, spec ...thing
 
 func says(t *testing.T, err error, parts ...string) {
 	t.Helper()
+	if missing := unsaid(err, parts); missing != "" {
+		t.Errorf("error %v\ndoes not say %q", err, missing)
+	}
+}
+
+func unsaid(err error, parts []string) string {
 	for _, part := range parts {
 		if err == nil || !strings.Contains(err.Error(), part) {
-			t.Errorf("error %v\ndoes not say %q", err, part)
+			return part
 		}
 	}
+	return ""
+}
+
+// givesUp does something that cannot succeed, with ever later deadlines, until its error says all
+// the parts: how long it takes to find the reasons is not what is tested.
+func givesUp(t *testing.T, do func(context.Context) error, parts ...string) {
+	t.Helper()
+	var err error
+	for limit := time.Second; limit < long; limit *= 2 {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), limit, errors.New("the test's deadline has passed"))
+		err = do(ctx)
+		cancel()
+		if err == nil || unsaid(err, parts) == "" {
+			break
+		}
+	}
+	says(t, err, parts...)
 }

@@ -1,10 +1,10 @@
 package typedwork
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"slipway.build/slipway/agent/cluster"
 	"slipway.build/slipway/agent/fault"
@@ -12,6 +12,7 @@ import (
 )
 
 func TestKubernetes(t *testing.T) {
+	t.Parallel()
 	k := newKubernetes(t)
 	for _, part := range []struct {
 		name string
@@ -25,8 +26,10 @@ func TestKubernetes(t *testing.T) {
 		{"a cordon is taken back by whom it is from", testCordon},
 		{"a drain waits for budgets", testDrain},
 		{"a drain that would lose something is refused", testDrainRefused},
+		{"an agent that is killed resumes to apply and to prune", testKilledApply},
+		{"an agent that is killed resumes to drain", testKilledDrain},
 	} {
-		if !t.Run(part.name, func(t *testing.T) { k.t = t; part.do(t, k) }) && t.Context().Err() != nil {
+		if !t.Run(part.name, func(t *testing.T) { k.t, k.agent.t = t, t; part.do(t, k) }) && t.Context().Err() != nil {
 			break
 		}
 	}
@@ -119,20 +122,20 @@ func testConflicts(t *testing.T, k *kubernetes) {
 
 func testReasons(t *testing.T, k *kubernetes) {
 	c := k.client()
-	await := func(o plan.Object) error {
+	await := func(o plan.Object, parts ...string) {
 		t.Helper()
 		if err := c.Apply(within(t, long), []plan.Object{o}, cluster.ApplyOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		return c.AwaitAvailable(within(t, 2*time.Second), []plan.Object{o})
+		givesUp(t, func(ctx context.Context) error { return c.AwaitAvailable(ctx, []plan.Object{o}) }, parts...)
 	}
-	says(t, await(deployment("default", "stuck", 1, "never")), "Deployment default/stuck", "0 of 1 replicas", "container c: ImagePullBackOff: Back-off pulling image")
-	says(t, await(deployment("default", "homeless", 1, "", thing{"nodeSelector": thing{"no": "such"}})), "Unschedulable", "FailedScheduling")
+	await(deployment("default", "stuck", 1, "never"), "Deployment default/stuck", "0 of 1 replicas", "container c: ImagePullBackOff: Back-off pulling image")
+	await(deployment("default", "homeless", 1, "", thing{"nodeSelector": thing{"no": "such"}}), "Unschedulable", "FailedScheduling")
 	job := object("batch/v1", "Job", "default", "fails", thing{"spec": thing{"backoffLimit": 0, "template": thing{
 		"metadata": thing{"annotations": thing{"test/kubelet": "never"}},
 		"spec":     thing{"restartPolicy": "Never", "containers": []thing{{"name": "c", "image": "x"}}},
 	}}})
-	says(t, await(job), "Job default/fails", "not complete", "ImagePullBackOff")
+	await(job, "Job default/fails", "not complete", "ImagePullBackOff")
 	k.do(http.MethodPatch, "/apis/batch/v1/namespaces/default/jobs/fails", thing{"spec": thing{"activeDeadlineSeconds": 1}}, nil)
 	err := c.AwaitAvailable(within(t, long), []plan.Object{job})
 	says(t, err, "DeadlineExceeded")
@@ -143,7 +146,7 @@ func testReasons(t *testing.T, k *kubernetes) {
 		"group": "absent.slipway.build", "version": "v1", "groupPriorityMinimum": 100, "versionPriority": 1,
 		"service": thing{"name": "nobody", "namespace": "default"}, "insecureSkipTLSVerify": true,
 	}})
-	says(t, await(service), "APIService v1.absent.slipway.build", "ServiceNotFound")
+	await(service, "APIService v1.absent.slipway.build", "ServiceNotFound")
 	k.do(http.MethodDelete, "/apis/apiregistration.k8s.io/v1/apiservices/v1.absent.slipway.build", nil, nil)
 	for _, name := range []string{"stuck", "homeless"} {
 		k.do(http.MethodDelete, "/apis/apps/v1/namespaces/default/deployments/"+name, nil, nil)
@@ -209,8 +212,7 @@ func testPrune(t *testing.T, k *kubernetes) {
 	if err := c.Apply(ctx, []plan.Object{held}, set); err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.Prune(within(t, time.Second), "web", nil)
-	says(t, err, "prune set web", "ConfigMap default/held waits for its finalizers test.slipway.build/hold")
+	givesUp(t, func(ctx context.Context) error { _, err := c.Prune(ctx, "web", nil); return err }, "prune set web", "ConfigMap default/held waits for its finalizers test.slipway.build/hold")
 	k.do(http.MethodPatch, core+"default/configmaps/held", thing{"metadata": thing{"finalizers": nil}}, nil)
 	if _, err := c.Prune(ctx, "web", nil); err != nil {
 		t.Error(err)

@@ -53,19 +53,24 @@ type process struct {
 // start starts a program; it dies with this process at the latest.
 func start(t *testing.T, dir, program string, args ...string) *process {
 	t.Helper()
-	p := &process{name: filepath.Base(program), log: filepath.Join(dir, filepath.Base(program)+".log"), done: make(chan struct{})}
+	return run(t, dir, filepath.Base(program), exec.Command(program, args...))
+}
+
+// run is start with a command of one's own.
+func run(t *testing.T, dir, name string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{name: name, cmd: cmd, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.cmd = exec.Command(program, args...)
-	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = out, out, dir
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
+	cmd.Stdout, cmd.Stderr, cmd.Dir = out, out, dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	_ = out.Close()
-	go func() { _ = p.cmd.Wait(); close(p.done) }()
+	go func() { _ = cmd.Wait(); close(p.done) }()
 	t.Cleanup(p.kill)
 	return p
 }
