@@ -121,6 +121,10 @@ lint: ## gofmt, go vet, staticcheck, govulncheck
 bench-cluster: deps build ## three creations of 3+3 and of 1+1: medians by phase
 	$(GO) run ./bench/cluster
 
+.PHONY: test-tamper
+test-tamper: ## flip 10,000 bytes in the registry, on the wire and at rest: every one is refused, in minutes
+	@$(GO) run ./test/tamper
+
 .PHONY: bench-pull
 bench-pull: deps build ## a verified pull beside containerd, podman and skopeo: ten minutes (needs root)
 	$(call install,$(BENCH_PACKAGES))

@@ -70,15 +70,18 @@ func (f *fetch) run(ctx context.Context) (err error) {
 func (f *fetch) fetchAll(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.index(ctx) })
-	m, rawManifest, err := f.manifest(ctx)
-	if err != nil {
-		return errors.Join(err, group.Wait())
-	}
-	if err := f.layout(rawManifest, m); err != nil {
-		return errors.Join(err, group.Wait())
-	}
-	group.Go(func() error { return f.config(ctx, m) })
-	group.Go(func() error { return f.allLayers(ctx, m) })
+	group.Go(func() error {
+		m, rawManifest, err := f.manifest(ctx)
+		if err != nil {
+			return err
+		}
+		if err := f.layout(rawManifest, m); err != nil {
+			return err
+		}
+		group.Go(func() error { return f.config(ctx, m) })
+		return f.allLayers(ctx, m)
+	})
+	// The first error is the cause; what comes after it was only told to stop.
 	if err := group.Wait(); err != nil {
 		return err
 	}
