@@ -28,8 +28,8 @@ func containerd(c Cluster, pause string) Component {
 		},
 		Directories: name,
 		Service:     [][2]string{{"Delegate", "yes"}, {"KillMode", "process"}, {"CPUWeight", "200"}, {"TasksMax", "infinity"}},
-		Ready:       ready("unix://"+containerdSocket, ""),
-		Live:        alive("unix://"+containerdSocket, ""),
+		Ready:       ready("grpc+unix://"+containerdSocket, ""),
+		Live:        alive("grpc+unix://"+containerdSocket, ""),
 	}
 }
 

@@ -31,6 +31,7 @@ func (p Component) Unit(c Cluster) (plan.Unit, error) {
 	set("SyslogIdentifier", p.Name)
 	set("TimeoutStartSec", "30s") // `exec` extends it for as long as the component is starting
 	set("TimeoutStopSec", "30s")
+	set("TimeoutAbortSec", "15s") // after the watchdog: what hangs ends no better by waiting
 	set("WatchdogSec", "90s")
 	set("LimitNOFILE", "1048576")
 	exec := path.Join(plan.Current, "exec", name+".json")

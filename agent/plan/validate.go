@@ -250,10 +250,10 @@ func (v *validation) probe(base string, probe *Probe, host func(at string, u *ur
 		return
 	}
 	switch u.Scheme {
-	case "unix":
+	case "unix", "grpc+unix":
 		v.absolute(base+".url", u.Path)
 		if u.Host != "" {
-			v.fail(base+".url", probe.URL, "must be unix:///path")
+			v.fail(base+".url", probe.URL, "must be %s:///path", u.Scheme)
 		}
 	case "http", "https", "tcp":
 		host(base+".url", u)
@@ -261,7 +261,7 @@ func (v *validation) probe(base string, probe *Probe, host func(at string, u *ur
 			v.fail(base+".ca", "", "is needed for https")
 		}
 	default:
-		v.fail(base+".url", probe.URL, "scheme must be http, https, tcp or unix")
+		v.fail(base+".url", probe.URL, "scheme must be http, https, tcp, unix or grpc+unix")
 	}
 }
 

@@ -26,6 +26,9 @@ const (
 	DefaultFailures = 3
 )
 
+// grpcUnix is the scheme of gRPC's health protocol over a unix socket.
+const grpcUnix = "grpc+unix"
+
 // Prober asks one endpoint again and again. It is for one goroutine.
 type Prober struct {
 	probe supervision.Probe
@@ -43,25 +46,30 @@ func New(probe supervision.Probe) (*Prober, error) {
 		return nil, fmt.Errorf("probe %q: %w", probe.URL, err)
 	}
 	switch u.Scheme {
-	case "http", "https", "tcp", "unix":
+	case "http", "https", "tcp", "unix", grpcUnix:
 		return &Prober{probe: probe, url: u}, nil
 	default:
-		return nil, fmt.Errorf("probe %q: scheme must be http, https, tcp or unix", probe.URL)
+		return nil, fmt.Errorf("probe %q: scheme must be http, https, tcp, unix or grpc+unix", probe.URL)
 	}
 }
 
 // Ask returns nil when the endpoint says that it is well: a connection for tcp and unix, a
-// status from 200 to 399 for http and https.
+// status from 200 to 399 for http and https, SERVING for grpc+unix.
 func (p *Prober) Ask(ctx context.Context) error {
 	deadline := time.Now().Add(p.probe.Timeout.Or(DefaultTimeout))
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	if p.url.Scheme == "tcp" || p.url.Scheme == "unix" {
+	switch p.url.Scheme {
+	case "tcp", "unix", grpcUnix:
 		conn, err := p.dial(ctx)
 		if err != nil {
 			return err
 		}
-		return conn.Close()
+		defer func() { _ = conn.Close() }()
+		if p.url.Scheme == grpcUnix {
+			return askGRPC(ctx, conn, deadline)
+		}
+		return nil
 	}
 	kept := p.conn != nil
 	err := p.request(ctx, deadline)
@@ -82,7 +90,7 @@ func (p *Prober) Close() {
 
 func (p *Prober) dial(ctx context.Context) (net.Conn, error) {
 	var dialer net.Dialer
-	if p.url.Scheme == "unix" {
+	if p.url.Scheme == "unix" || p.url.Scheme == grpcUnix {
 		return dialer.DialContext(ctx, "unix", p.url.Path)
 	}
 	return dialer.DialContext(ctx, "tcp", p.url.Host)

@@ -55,6 +55,10 @@ func refuse(stderr io.Writer, err error) int {
 	return ExitRefused
 }
 
+// lastWord is how long a component may take to end once the watchdog has given it up. The unit's
+// TimeoutAbortSec is longer.
+const lastWord = 5 * time.Second
+
 type supervisor struct {
 	spec   *Spec
 	stderr io.Writer
@@ -97,10 +101,17 @@ func (s *supervisor) run(binary *os.File) (syscall.WaitStatus, error) {
 		cancel()
 		<-watched
 	}()
+	var overdue <-chan time.Time
 	for {
 		select {
 		case sig := <-signals:
 			forward(child, sig, s.notify)
+			if sig == syscall.SIGABRT && overdue == nil {
+				// The watchdog's: a last word is welcome, but what hangs may have none.
+				overdue = time.After(lastWord)
+			}
+		case <-overdue:
+			forward(child, syscall.SIGKILL, s.notify)
 		case <-children:
 			status, err := ended(child)
 			if err != nil {

@@ -10,7 +10,7 @@ type State struct {
 
 // Probe is one question to a local endpoint. URL is http://, https:// (with CA, and with
 // Certificate when the endpoint wants one), tcp://host:port or unix:///path (connecting is
-// enough). Only loopback, the node's own address and unix sockets are accepted, but for Await.
+// enough, which a process that hangs allows), or grpc+unix:///path (gRPC's health protocol). Only loopback, the node's own address and unix sockets are accepted, but for Await.
 type Probe struct {
 	URL         string   `json:"url"`
 	CA          string   `json:"ca,omitempty"`          // absolute path as the unit sees it
