@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,15 +51,22 @@ func watchdog() time.Duration {
 	return time.Duration(usec) * time.Microsecond
 }
 
-// childEnv is our environment without what is ours alone, followed by the component's own.
+// childEnv is our environment without what is ours alone, and the component's own, which takes
+// the place of what has the same name: a program may look at the first of two.
 func childEnv(own []string) []string {
+	named := func(entry string) func(string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return func(other string) bool { return strings.HasPrefix(other, name+"=") }
+	}
 	var out []string
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
 		switch name {
 		case notifySocket, watchdogUsec, watchdogPID, "GOGC", "GOMAXPROCS", "GOMEMLIMIT":
 		default:
-			out = append(out, entry)
+			if !slices.ContainsFunc(own, named(entry)) {
+				out = append(out, entry)
+			}
 		}
 	}
 	return append(out, own...)

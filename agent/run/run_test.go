@@ -103,13 +103,14 @@ func TestOursIsKeptFromTheComponent(t *testing.T) {
 	t.Setenv(notifySocket, "/run/systemd/notify")
 	t.Setenv(watchdogUsec, "1000")
 	t.Setenv(watchdogPID, "1")
-	env := strings.Join(childEnv([]string{"OWN=1"}), "\n")
+	t.Setenv("PATH", "/somewhere")
+	env := strings.Join(childEnv([]string{"PATH=/here", "OWN=1"}), "\n")
 	for _, name := range []string{notifySocket, watchdogUsec, watchdogPID} {
 		if strings.Contains(env, name+"=") {
 			t.Errorf("%s reaches the component", name)
 		}
 	}
-	if !strings.HasSuffix(env, "OWN=1") {
-		t.Error("the component's own environment is missing")
+	if !strings.HasSuffix(env, "PATH=/here\nOWN=1") || strings.Contains(env, "/somewhere") {
+		t.Errorf("the component's own environment does not hold: %s", env)
 	}
 }
