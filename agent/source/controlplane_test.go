@@ -2,10 +2,7 @@ package source_test
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,33 +51,52 @@ func TestFaultsAreWaitedOutAndTheETagIsKept(t *testing.T) {
 	})
 }
 
-func TestAFileIsFollowedThroughReplacement(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	path := filepath.Join(t.TempDir(), "plan.json")
-	s := &source.File{Path: path, Log: slog.New(slog.DiscardHandler)}
-	defer func() { _ = s.Close() }()
-	put := func(content []byte) {
-		temp := path + ".new"
-		if err := os.WriteFile(temp, content, 0o600); err != nil {
-			t.Error(err)
-		}
-		if err := os.Rename(temp, path); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, want := range []string{"one", "two"} {
-		raw, err := json.Marshal(protocol.Delivery{Envelope: []byte(want)})
-		if err != nil {
+func TestAnswersThatSayNothingAtOnceDoNotSpin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := protocol.Delivery{Envelope: []byte("1")}
+		polls := 0
+		s := &source.ControlPlane{Log: slog.New(slog.DiscardHandler), API: poll(func(etag string) (*protocol.Delivery, string, error) {
+			polls++
+			switch {
+			case polls == 1 || polls%2 == 0: // the same again, whatever it is asked for
+				return &first, `"a"`, nil
+			default:
+				return nil, etag, nil
+			}
+		})}
+		if _, err := s.Next(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		go func() {
-			put([]byte("not JSON"))
-			put(raw)
-		}()
-		delivery, err := s.Next(ctx)
-		if err != nil || string(delivery.Envelope) != want {
-			t.Fatalf("got %q, %v; want %s", delivery.Envelope, err, want)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if _, err := s.Next(ctx); err == nil {
+			t.Fatal("the same delivery came twice")
 		}
-	}
+		if polls > 600 { // at most every 7.5 s, but for the first few
+			t.Errorf("%d polls in an hour", polls)
+		}
+	})
+}
+
+func TestAPollThatWasHeldOpenIsFollowedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, polls := time.Now(), 0
+		s := &source.ControlPlane{Log: slog.New(slog.DiscardHandler), API: poll(func(string) (*protocol.Delivery, string, error) {
+			if polls++; polls == 4 {
+				return &protocol.Delivery{Envelope: []byte("1")}, `"a"`, nil
+			}
+			time.Sleep(5 * time.Minute)
+			return nil, "", nil
+		})}
+		if _, err := s.Next(t.Context()); err != nil || time.Since(began) != 15*time.Minute {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+	})
+}
+
+// poll answers every poll by a function.
+type poll func(etag string) (*protocol.Delivery, string, error)
+
+func (p poll) Plan(_ context.Context, etag string, _ time.Duration) (*protocol.Delivery, string, error) {
+	return p(etag)
 }
