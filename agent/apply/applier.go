@@ -19,6 +19,7 @@ import (
 	"slipway.build/slipway/agent/pull"
 	"slipway.build/slipway/agent/secrets"
 	"slipway.build/slipway/agent/trust"
+	"slipway.build/slipway/agent/turn"
 	"slipway.build/slipway/units/drive"
 )
 
@@ -66,6 +67,8 @@ type Applier struct {
 	Cluster func(plan.API) *cluster.Client
 	// Etcd returns a client of the etcd member of this node.
 	Etcd func(plan.API) *etcd.Client
+	// Turn is had from the first step of a plan until it is confirmed or undone.
+	Turn *turn.Turn
 	// Self is nil where the agent is not its own subject.
 	Self Self
 	// Contact is closed once the control plane has answered this process.

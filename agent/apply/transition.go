@@ -28,6 +28,7 @@ type transition struct {
 	mu    sync.Mutex // guards entry, which tasks change side by side
 	entry journal.Entry
 	done  map[string]chan struct{} // by task; closed when it is done
+	leave func()                   // gives back the turn to change the node
 }
 
 func newTransition(a *Applier, checked *trust.Checked, delivery protocol.Delivery, entry journal.Entry) *transition {
@@ -50,13 +51,19 @@ func (t *transition) run(parent context.Context) error {
 	ctx, cancel := context.WithDeadlineCause(parent, t.entry.Began.Add(time.Duration(p.Deadline)),
 		fmt.Errorf("%w (%s since %s)", errDeadline, p.Deadline, t.entry.Began.UTC().Format(time.RFC3339)))
 	defer cancel()
-	switch t.entry.Step {
-	case journal.Confirmed:
+	if t.entry.Step == journal.Confirmed {
 		return t.laterTasks(parent)
-	case journal.Returning:
+	}
+	leave, err := t.Turn.Wait(parent, fmt.Sprintf("generation %d is being applied", t.entry.Generation))
+	if err != nil {
+		return err // not our verdict, either
+	}
+	defer leave()
+	t.leave = leave
+	if t.entry.Step == journal.Returning {
 		return errors.Join(t.goBack(parent), t.handOver())
 	}
-	err := t.toSwitched(ctx)
+	err = t.toSwitched(ctx)
 	if err == nil {
 		err = t.handOver()
 	}
@@ -298,6 +305,7 @@ func (t *transition) confirm(ctx context.Context) error {
 		// The node is healthy; rubbish is tried again after the next plan.
 		t.Log.Warn("old generations could not be collected", "error", err)
 	}
+	t.leave() // what remains is work on the cluster
 	return nil
 }
 

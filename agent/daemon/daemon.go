@@ -31,6 +31,7 @@ import (
 	"slipway.build/slipway/agent/source"
 	"slipway.build/slipway/agent/status"
 	"slipway.build/slipway/agent/trust"
+	"slipway.build/slipway/agent/turn"
 	"slipway.build/slipway/agent/unitlog"
 	"slipway.build/slipway/units/drive"
 )
@@ -101,15 +102,19 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	outbox := signal.New(memory, identity.Node(), []string{config.Token}, log)
+	keeper := &secrets.Keeper{Dir: filepath.Join(c.Root, "secrets"), API: api}
+	outbox := signal.New(memory, identity.Node(), func() []string { return append(keeper.Values(), config.Token) }, log)
 	a := c.applier(identity, api, memory, systemd, &reporter{Outbox: outbox, status: show}, log)
 	contact := make(chan struct{})
 	a.Contact = contact
-	board := (&watched{root: c.Root, identity: identity, api: api, memory: memory, systemd: systemd}).board(outbox, show, log)
+	w := &watched{root: c.Root, identity: identity, api: api, memory: memory, systemd: systemd}
+	board := w.board(outbox, show, log)
+	actions := c.actions(a, w, api, outbox, log)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return board.Run(ctx) })
 	group.Go(func() error { return outbox.Run(ctx, api) })
-	follower := &follower{applier: a, log: log, source: c.source(api, log), status: show, contact: contact}
+	group.Go(func() error { return actions.Run(ctx) })
+	follower := &follower{applier: a, log: log, source: c.source(api, log), status: show, contact: contact, actions: actions}
 	following, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	follower.end = end
@@ -173,6 +178,7 @@ func (c Config) applier(identity *join.Identity, api *nodeapi.Client, memory *jo
 		LastWords:    unitlog.LastWords,
 		Cluster:      func(api plan.API) *cluster.Client { return cluster.New(api, pki) },
 		Etcd:         func(api plan.API) *etcd.Client { return etcd.New(api, pki) },
+		Turn:         new(turn.Turn),
 		Self:         c.Self,
 		Now:          c.now(),
 		Log:          log,

@@ -3,11 +3,13 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"slices"
 	"sync"
 
+	"slipway.build/slipway/agent/act"
 	"slipway.build/slipway/agent/apply"
 	"slipway.build/slipway/agent/generator"
 	"slipway.build/slipway/agent/journal"
@@ -28,6 +30,8 @@ type follower struct {
 	status  *statusWriter
 	log     *slog.Logger
 	contact chan struct{} // closed with the source's first answer
+	actions *act.Runner
+	told    string // digests of the plan and the lock that were delivered last
 
 	end     context.CancelCauseFunc // ends the agent
 	mu      sync.Mutex              // held while it is decided what is applied
@@ -70,8 +74,26 @@ func (f *follower) run(ctx context.Context) error {
 				return err
 			}
 		}
+		f.take(ctx, delivery)
+	}
+}
+
+// take applies the plan of a delivery when it is news, and hands on the actions; a delivery may
+// bring nothing but these.
+func (f *follower) take(ctx context.Context, delivery protocol.Delivery) {
+	actions := delivery.Actions
+	delivery.Actions = nil
+	told := fmt.Sprint(plan.DigestOf(delivery.Envelope), plan.DigestOf(delivery.LockBytes), len(delivery.PlanKeys), len(delivery.LockKeys))
+	switch {
+	case len(delivery.Envelope) == 0:
+		if err := f.applier.Trust.Learn(ctx, f.applier.Learner, delivery); err != nil {
+			f.log.Error("statements of keys are refused", "error", err)
+		}
+	case told != f.told:
+		f.told = told
 		f.apply(ctx, delivery)
 	}
+	f.actions.Offer(actions) // by the keys that are believed now
 }
 
 // load has systemd read the current generation's units when its generator ran too early in the

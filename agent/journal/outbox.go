@@ -66,16 +66,26 @@ func enqueue(tx *bbolt.Tx, signal protocol.Signal) error {
 	if err != nil {
 		return err
 	}
-	return bucket.Put(sequence(number), raw)
+	if err := bucket.Put(sequence(number), raw); err != nil {
+		return err
+	}
+	return bound(bucket, maxQueued, maxQueuedBytes)
 }
 
-// Queue returns up to limit signals of the outbox, the oldest first.
+// queueBytes bounds what Queue returns at once, but for the first signal.
+const queueBytes = 1 << 20
+
+// Queue returns up to limit signals of the outbox, the oldest first, and about 1 MiB at most.
 func (j *Journal) Queue(limit int) ([]Queued, error) {
+	size := 0
 	var out []Queued
 	err := j.db.View(func(tx *bbolt.Tx) error {
 		cursor := tx.Bucket([]byte(outboxBucket)).Cursor()
 		for key, raw := cursor.First(); key != nil && len(out) < limit; key, raw = cursor.Next() {
-			queued := Queued{Sequence: binary.BigEndian.Uint64(key)}
+			if size += len(raw); size > queueBytes && len(out) > 0 {
+				break
+			}
+			queued := Queued{Sequence: number(key)}
 			if err := json.Unmarshal(raw, &queued.Signal); err != nil {
 				return err
 			}
@@ -106,3 +116,5 @@ func (j *Journal) Accepted(signals []Queued) error {
 }
 
 func sequence(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+func number(key []byte) uint64 { return binary.BigEndian.Uint64(key) }

@@ -136,6 +136,27 @@ func (c *Client) Secret(ctx context.Context, name, version string) ([]byte, erro
 	return value, nil
 }
 
+// archiveTimeout bounds the delivery of an archive.
+const archiveTimeout = 10 * time.Minute
+
+// Archive delivers the support archive of an action, of size bytes; repeating it is safe.
+func (c *Client) Archive(ctx context.Context, action string, size int64, content io.Reader) error {
+	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"actions/"+url.PathEscape(action)+"/archive", content)
+	if err != nil {
+		return err
+	}
+	req.ContentLength = size
+	req.Header.Set("Content-Type", "application/gzip")
+	resp, err := c.do(req)
+	if err != nil {
+		return fmt.Errorf("deliver the archive of action %s: %w", action, err)
+	}
+	drain(resp)
+	return nil
+}
+
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -7,6 +7,7 @@
 //	POST /node/v1/signals         []Signal      -> 204              (idempotent by Signal.ID)
 //	POST /node/v1/certificates    []CertificateRequest -> []CertificateResponse
 //	GET  /node/v1/secrets/<name>@<version>      -> the value, application/octet-stream
+//	POST /node/v1/actions/<id>/archive          the support archive -> 204
 //
 // After join every call carries the node's client certificate. Errors are Problem bodies.
 package protocol
@@ -74,7 +75,8 @@ type PlanKey struct {
 }
 
 // Delivery is a plan on its way to a node. Envelope is DSSE JSON around the plan's canonical
-// bytes. LockBytes and LockSignature are the lock that the plan names.
+// bytes. LockBytes and LockSignature are the lock that the plan names. A node without a plan
+// gets an empty envelope when there are actions for it.
 type Delivery struct {
 	Envelope      []byte `json:"envelope"`
 	LockBytes     []byte `json:"lock"`
@@ -84,6 +86,8 @@ type Delivery struct {
 	PlanKeys [][]byte `json:"planKeys,omitempty"`
 	// LockKeys are all statements of lock keys (imagebuild/lock), likewise.
 	LockKeys []Signed `json:"lockKeys,omitempty"`
+	// Actions are the remote actions that the node has not begun.
+	Actions []ActionDelivery `json:"actions,omitempty"`
 }
 
 // PayloadType of the DSSE envelope around a plan.
@@ -137,6 +141,8 @@ type Signal struct {
 	Progress *Progress `json:"progress,omitempty"`
 	// Conditions are all conditions of the node, set while Phase is Observed.
 	Conditions []Condition `json:"conditions,omitempty"`
+	// Action says which remote action is answered and how, set while Phase is Acted.
+	Action *ActionAnswer `json:"action,omitempty"`
 	// Reason says, for a person, what failed, on what, and what was expected.
 	Reason string `json:"reason,omitempty"`
 	// Log holds the last lines of the failing unit, secrets redacted; at most 8 KiB.

@@ -11,9 +11,9 @@ import (
 // left yet: only the newest tell how the node is, and a node without a control plane must not
 // fill its disk with them.
 func (o *Outbox) Observe(conditions []protocol.Condition) error {
-	conditions = slices.Clone(conditions)
+	conditions, secrets := slices.Clone(conditions), o.secrets()
 	for i := range conditions {
-		conditions[i].Message = redact.Text(conditions[i].Message, o.secrets...)
+		conditions[i].Message = redact.Text(conditions[i].Message, secrets...)
 	}
 	signal := protocol.Signal{Phase: protocol.Observed, Conditions: conditions}
 	o.fill(&signal)

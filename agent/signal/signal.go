@@ -16,7 +16,6 @@ import (
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/agent/journal"
 	"slipway.build/slipway/agent/protocol"
-	"slipway.build/slipway/agent/redact"
 )
 
 const (
@@ -24,6 +23,9 @@ const (
 	batch = 64
 	// maxLog bounds a signal's log excerpt in bytes; the end is what counts.
 	maxLog = 8 << 10
+	// maxReason bounds a signal's reason, maxMessage the message of one result of an action.
+	maxReason  = 8 << 10
+	maxMessage = 1 << 10
 	// pace is the least time between two progress reports.
 	pace = time.Second
 )
@@ -34,18 +36,22 @@ type Outbox struct {
 	node    string
 	now     func() time.Time
 	log     *slog.Logger
-	secrets []string
+	secrets func() []string
 	wake    chan struct{}
 
 	mu       sync.Mutex
-	progress map[string]protocol.Signal // by deployment
+	progress map[string]protocol.Signal // by what it is about
 	last     time.Time                  // of the last progress report
 	// scheduled says that the sender knows of the progress, and will come for it.
 	scheduled bool
 }
 
-// New returns the outbox of a node. secrets are literals that must never leave it.
-func New(j *journal.Journal, node string, secrets []string, log *slog.Logger) *Outbox {
+// New returns the outbox of a node. secrets, when not nil, returns the literals that must never
+// leave it.
+func New(j *journal.Journal, node string, secrets func() []string, log *slog.Logger) *Outbox {
+	if secrets == nil {
+		secrets = func() []string { return nil }
+	}
 	return &Outbox{
 		journal: j, node: node, now: time.Now, log: log, secrets: secrets,
 		wake: make(chan struct{}, 1), progress: map[string]protocol.Signal{},
@@ -65,25 +71,21 @@ func (o *Outbox) Report(signal protocol.Signal) error {
 // about: its id, time and node, and no secrets. Call Queued afterwards.
 func (o *Outbox) Prepare(signal protocol.Signal) protocol.Signal {
 	o.mu.Lock()
-	delete(o.progress, signal.Deployment) // a phase is news that outdates progress
+	delete(o.progress, about(signal)) // a phase is news that outdates progress
 	o.mu.Unlock()
 	o.fill(&signal)
-	signal.Reason = redact.Text(signal.Reason, o.secrets...)
-	signal.Log = redact.Text(signal.Log, o.secrets...)
-	if len(signal.Log) > maxLog {
-		signal.Log = signal.Log[len(signal.Log)-maxLog:]
-	}
+	o.clean(&signal)
 	return signal
 }
 
 // Queued has the sender look at the outbox at once.
 func (o *Outbox) Queued() { o.kick() }
 
-// Progress replaces the unsent progress of the signal's deployment. It is cheap: it may be
+// Progress replaces the unsent progress of the signal's deployment or action. It is cheap: it may be
 // called for every piece of a download.
 func (o *Outbox) Progress(signal protocol.Signal) {
 	o.mu.Lock()
-	o.progress[signal.Deployment] = signal
+	o.progress[about(signal)] = signal
 	idle := !o.scheduled
 	o.scheduled = true
 	o.mu.Unlock()
@@ -207,10 +209,10 @@ func (o *Outbox) takeProgress() ([]protocol.Signal, time.Duration) {
 	}
 	var ready []protocol.Signal
 	o.scheduled = false
-	for deployment, signal := range o.progress {
+	for key, signal := range o.progress {
 		o.fill(&signal)
 		ready = append(ready, signal)
-		delete(o.progress, deployment)
+		delete(o.progress, key)
 	}
 	o.last = o.now()
 	return ready, 0

@@ -121,7 +121,7 @@ func TestASignalThatIsRefusedForGoodDoesNotBlockTheOthers(t *testing.T) {
 func TestSignalsLeaveRedactedAndBounded(t *testing.T) {
 	j := open(t, t.TempDir())
 	defer func() { _ = j.Close() }()
-	outbox := signal.New(j, "node", []string{"the-join-token"}, slog.New(slog.DiscardHandler))
+	outbox := signal.New(j, "node", func() []string { return []string{"the-join-token"} }, slog.New(slog.DiscardHandler))
 	err := outbox.Report(protocol.Signal{Phase: protocol.Failed, Reason: "the-join-token was refused", Log: strings.Repeat("x", 20000) + " password=hunter2 end"})
 	if err != nil {
 		t.Fatal(err)

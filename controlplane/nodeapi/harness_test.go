@@ -23,6 +23,7 @@ import (
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/components"
+	"slipway.build/slipway/controlplane/actions"
 	"slipway.build/slipway/controlplane/pki"
 	"slipway.build/slipway/controlplane/store"
 )
@@ -117,7 +118,11 @@ func newHarness(t *testing.T) *harness {
 	h.server = New(Config{
 		Store: h.store, System: h.system, Authorities: h.authorities, Profiles: tableProfiles{}, Locks: oneLock{},
 		Secrets: StoreSecrets{Store: h.store, Sealer: h.sealer, Context: secretContext},
-		Log:     slog.New(slog.NewTextHandler(h.log, nil)), Now: h.clock.now,
+		Actions: &actions.Desk{
+			Store: h.store, Signer: h.system.Plans, Archives: &actions.Archives{Dir: filepath.Join(dir, "archives")},
+			Now: h.clock.now, Log: slog.New(slog.NewTextHandler(h.log, nil)),
+		},
+		Log: slog.New(slog.NewTextHandler(h.log, nil)), Now: h.clock.now,
 	})
 	config, err := TLSConfig(h.system, "127.0.0.1")
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,8 +19,9 @@ const maxWait = 60 * time.Second
 // seenInterval is how old a node's last call must be before a poll alone is noted again.
 const seenInterval = 30 * time.Second
 
-// plan delivers the node's newest plan, at once when it differs from the ETag that the node
-// has, else as soon as it does. 304 or, for a node without any plan, 204 end a wait in vain.
+// plan delivers the node's newest plan and its actions, at once when there is something new
+// compared with the ETag that the node has, else as soon as there is. A plan that the node has is
+// not delivered again with an action. 304 or, for a node without any plan, 204 end a wait in vain.
 func (s *Server) plan(w http.ResponseWriter, r *http.Request, node *store.Node) error {
 	wait, err := readWait(r)
 	if err != nil {
@@ -31,19 +33,25 @@ func (s *Server) plan(w http.ResponseWriter, r *http.Request, node *store.Node) 
 			return err
 		}
 	}
-	has := r.Header.Get("If-None-Match")
+	has := parseETag(r.Header.Get("If-None-Match"))
 	subscription := s.Store.Subscribe(store.NodeTopic(node.ID))
 	defer subscription.Close()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
 		row, err := s.Store.CurrentPlan(ctx, node.ID)
-		if err != nil && !store.IsNotFound(err) {
+		if store.IsNotFound(err) {
+			row, err = &store.Plan{}, nil
+		}
+		if err != nil {
 			return err
 		}
-		found := err == nil
-		if found && !matchesETag(has, row.Digest) {
-			return s.deliver(ctx, w, row)
+		pending, err := s.deliverable(ctx, node)
+		if err != nil {
+			return err
+		}
+		if row.Digest != has.digest || newest(pending) > has.action {
+			return s.deliver(ctx, w, node, row, pending, has)
 		}
 		select {
 		case <-subscription.C:
@@ -57,11 +65,11 @@ func (s *Server) plan(w http.ResponseWriter, r *http.Request, node *store.Node) 
 		case <-timer.C:
 		case <-s.draining:
 		}
-		if !found {
+		if has == (version{}) {
 			w.WriteHeader(http.StatusNoContent)
 			return nil
 		}
-		w.Header().Set("ETag", etag(row.Digest))
+		w.Header().Set("ETag", has.etag())
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
@@ -79,20 +87,35 @@ func readWait(r *http.Request) (time.Duration, error) {
 	return min(wait, maxWait), nil
 }
 
-// deliver answers with a plan and its lock. One that our key has not signed goes out as it is:
-// the node refuses it and says so, which fails its deployment at once and with the reason, while
-// an error here would be repeated until the deadline.
-func (s *Server) deliver(ctx context.Context, w http.ResponseWriter, row *store.Plan) error {
-	delivery := protocol.Delivery{Envelope: row.Envelope}
-	p, err := s.System.Plans.Open(ctx, row.Envelope)
-	if err != nil {
-		s.Log.ErrorContext(ctx, "a stored plan is not ours, the node will refuse it", "node", row.NodeID, "generation", row.Generation, "error", err)
-	} else if delivery.LockBytes, delivery.LockSignature, err = s.Locks.Lock(ctx, p.Lock); err != nil {
-		return fmt.Errorf("lock %s of plan %d of node %s: %w", p.Lock, row.Generation, row.NodeID, err)
+// deliver answers with what the node does not have: the plan with its lock, and all actions that
+// it has not begun. A plan that our key has not signed goes out as it is: the node refuses it and
+// says so, which fails its deployment at once and with the reason, while an error here would be
+// repeated until the deadline.
+func (s *Server) deliver(ctx context.Context, w http.ResponseWriter, node *store.Node, row *store.Plan, pending []store.Action, has version) error {
+	var delivery protocol.Delivery
+	if row.Digest != has.digest {
+		delivery.Envelope = row.Envelope
+		p, err := s.System.Plans.Open(ctx, row.Envelope)
+		if err != nil {
+			s.Log.ErrorContext(ctx, "a stored plan is not ours, the node will refuse it", "node", row.NodeID, "generation", row.Generation, "error", err)
+		} else if delivery.LockBytes, delivery.LockSignature, err = s.Locks.Lock(ctx, p.Lock); err != nil {
+			return fmt.Errorf("lock %s of plan %d of node %s: %w", p.Lock, row.Generation, row.NodeID, err)
+		}
 	}
-	w.Header().Set("ETag", etag(row.Digest))
+	if err := s.withActions(ctx, node, &delivery, pending); err != nil {
+		return err
+	}
+	w.Header().Set("ETag", version{row.Digest, max(has.action, newest(pending))}.etag())
 	writeJSON(w, http.StatusOK, delivery)
 	return nil
+}
+
+// newest is the highest number of the actions, 0 when there are none.
+func newest(pending []store.Action) uint64 {
+	if len(pending) == 0 {
+		return 0
+	}
+	return pending[len(pending)-1].Number
 }
 
 // currentPlan opens the node's newest plan.
@@ -111,14 +134,33 @@ func (s *Server) currentPlan(ctx context.Context, node *store.Node) (*plan.Plan,
 	return p, nil
 }
 
-func etag(digest string) string { return `"` + digest + `"` }
+// version is what a node has: a plan, and its actions up to a number.
+type version struct {
+	digest string
+	action uint64
+}
 
-// matchesETag reports whether an If-None-Match header names the digest.
-func matchesETag(header, digest string) bool {
-	for _, candidate := range strings.Split(header, ",") {
-		if strings.TrimPrefix(strings.TrimSpace(candidate), "W/") == etag(digest) {
-			return true
-		}
+func (v version) etag() string {
+	if v.action == 0 {
+		return `"` + v.digest + `"`
 	}
-	return false
+	return fmt.Sprintf(`"%s/%d"`, v.digest, v.action)
+}
+
+// parseETag reads what etag wrote; anything else is the version of a node that has nothing.
+func parseETag(header string) version {
+	text, quoted := strings.CutPrefix(strings.TrimPrefix(strings.TrimSpace(header), "W/"), `"`)
+	text, closed := strings.CutSuffix(text, `"`)
+	if !quoted || !closed {
+		return version{}
+	}
+	digest, number, found := strings.Cut(text, "/")
+	if !found {
+		return version{digest: digest}
+	}
+	n, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return version{}
+	}
+	return version{digest, n}
 }

@@ -22,6 +22,7 @@ const (
 	codeNotInPlan      = "not-in-plan"
 	codeForeignNode    = "foreign-node"
 	codeNotFound       = "not-found"
+	codeActionEnded    = "action-ended"
 	codeInternal       = "internal"
 )
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"slipway.build/slipway/components"
+	"slipway.build/slipway/controlplane/actions"
 	"slipway.build/slipway/controlplane/pki"
 	"slipway.build/slipway/controlplane/store"
 )
@@ -44,6 +45,7 @@ type Config struct {
 	Profiles    Profiles
 	Locks       Locks
 	Secrets     Secrets
+	Actions     *actions.Desk
 	Log         *slog.Logger     // slog.Default when nil
 	Now         func() time.Time // time.Now when nil
 }
@@ -71,6 +73,7 @@ func New(config Config) *Server {
 	s.node("POST /node/v1/signals", s.signals)
 	s.node("POST /node/v1/certificates", s.certificates)
 	s.node("GET /node/v1/secrets/{secret}", s.secret)
+	s.node("POST /node/v1/actions/{action}/archive", s.archive)
 	s.handle("/", func(http.ResponseWriter, *http.Request) error {
 		return refuse(http.StatusNotFound, codeNotFound, "the node API has no such call")
 	})

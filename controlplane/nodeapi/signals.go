@@ -68,6 +68,12 @@ func (s *Server) checkSignals(ctx context.Context, node *store.Node, batch []pro
 			}
 			continue
 		}
+		if signal.Phase == protocol.Acted {
+			if err := s.checkActed(ctx, node, *signal); err != nil {
+				return err
+			}
+			continue
+		}
 		if !knownPhase(signal.Phase) {
 			return refuse(http.StatusBadRequest, codeBadRequest, "signal %s: there is no phase %q", signal.ID, cut(string(signal.Phase), 40))
 		}
@@ -121,8 +127,11 @@ func knownPhase(phase protocol.Phase) bool {
 // within the phase only replaces the node's latest report.
 func record(ctx context.Context, tx *store.Tx, node *store.Node, signal protocol.Signal) error {
 	signal.Reason, signal.Log = cut(signal.Reason, maxReason), cutFront(signal.Log, maxLog)
-	if signal.Phase == protocol.Observed {
+	switch signal.Phase {
+	case protocol.Observed:
 		return recordObserved(ctx, tx, node, signal)
+	case protocol.Acted:
+		return recordActed(ctx, tx, node, signal)
 	}
 	known, err := tx.Signals(ctx, signal.Deployment, 0)
 	if err != nil {
@@ -157,18 +166,26 @@ const keptObservations = 64
 
 // recordObserved stores an observation, and what the node observes in place of what it did.
 func recordObserved(ctx context.Context, tx *store.Tx, node *store.Node, signal protocol.Signal) error {
-	text, err := json.Marshal(signal)
-	if err != nil {
-		return err
-	}
-	fresh, err := tx.InsertSignals(ctx, []*store.Signal{{ID: signal.ID, NodeID: node.ID, Phase: string(signal.Phase), Body: text}})
-	if err != nil || fresh == 0 {
-		return err
-	}
-	if err := tx.PruneSignals(ctx, node.ID, string(signal.Phase), keptObservations); err != nil {
+	signal.Action = nil
+	fresh, err := keep(ctx, tx, node, signal, keptObservations)
+	if err != nil || !fresh {
 		return err
 	}
 	return observe(ctx, tx, node, signal)
+}
+
+// keep stores a signal that belongs to no deployment, and the newest of its phase. It returns
+// false for one that is there already.
+func keep(ctx context.Context, tx *store.Tx, node *store.Node, signal protocol.Signal, newest int) (fresh bool, err error) {
+	text, err := json.Marshal(signal)
+	if err != nil {
+		return false, err
+	}
+	n, err := tx.InsertSignals(ctx, []*store.Signal{{ID: signal.ID, NodeID: node.ID, Phase: string(signal.Phase), Body: text}})
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, tx.PruneSignals(ctx, node.ID, string(signal.Phase), newest)
 }
 
 // cut returns at most limit bytes of the beginning of text.

@@ -110,7 +110,7 @@ var rules = []rule{
 		"a component says what runs, not who builds or drives it"},
 	{"imagebuild", []string{"components", "agent/plan", "agent/protocol", "units"},
 		"images are built without a control plane and without an agent"},
-	{"controlplane", []string{"components", "units", "agent/plan", "agent/protocol", "imagebuild/lock", "imagebuild/ignition"},
+	{"controlplane", []string{"components", "units", "agent/plan", "agent/action", "agent/protocol", "imagebuild/lock", "imagebuild/ignition"},
 		"the control plane knows a node only through its plan and the node API"},
 }
 

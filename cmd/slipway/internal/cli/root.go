@@ -97,7 +97,7 @@ Exit codes: 0 done, 1 failed, 2 usage (nothing was done).`,
 	flags.StringVar(&a.state, "state", env("SLIPWAY_STATE", DefaultState), "directory with everything kept on this machine (SLIPWAY_STATE)")
 	flags.VarP(&a.output, "output", "o", "text or json")
 	must(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp)))
-	root.AddCommand(a.clusterCommand(), a.templateCommand())
+	root.AddCommand(a.clusterCommand(), a.nodeCommand(), a.templateCommand())
 	root.AddCommand(a.upCommand(), a.downCommand(), a.statusCommand())
 	root.AddCommand(a.imagesCommand(), a.localCommand())
 	wrapArgs(root)

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"slipway.build/slipway/controlplane/actions"
 	"slipway.build/slipway/controlplane/api"
 	"slipway.build/slipway/controlplane/cloud/local"
 	"slipway.build/slipway/controlplane/conductor"
@@ -22,6 +23,7 @@ import (
 	"slipway.build/slipway/controlplane/nodeapi"
 	"slipway.build/slipway/controlplane/orchestration/engine"
 	"slipway.build/slipway/controlplane/pki"
+	"slipway.build/slipway/controlplane/slipwayapi"
 	"slipway.build/slipway/controlplane/store"
 	"slipway.build/slipway/imagebuild/registry"
 )
@@ -87,13 +89,21 @@ func Run(ctx context.Context, o Options) error {
 	}
 	orchestra := engine.New(s, types.Type, engine.Options{Parallel: o.Parallel, Log: o.Log.With("part", "engine")})
 
+	desk := &actions.Desk{
+		Store: s, Signer: system.Plans, Archives: &actions.Archives{Dir: filepath.Join(control, "archives")},
+		Now: time.Now, Log: o.Log.With("part", "actions"),
+	}
 	tenants := http.NewServeMux()
 	none := identity.NewNone()
 	tenants.Handle("/heat/", heatapi.New(heatapi.Config{Store: s, Queries: orchestra, Identity: none, Prefix: "/heat", Log: o.Log}))
+	tenants.Handle("/slipway/", slipwayapi.New(slipwayapi.Config{
+		Store: s, Desk: desk, Images: conductor.Ahead{Store: s, Trust: trust}, Identity: none, Log: o.Log,
+	}))
 	tenants.Handle("/", api.New(api.Config{Store: s, Cloud: cloud, Authorities: authorities, Identity: none, Log: o.Log}))
 
 	nodes := nodeapi.New(nodeapi.Config{
-		Store: s, System: system, Authorities: authorities, Profiles: conductor.Profiles{Store: s}, Locks: trust,
+		Actions: desk,
+		Store:   s, System: system, Authorities: authorities, Profiles: conductor.Profiles{Store: s}, Locks: trust,
 		Secrets: nodeapi.StoreSecrets{Store: s, Sealer: sealer, Context: conductor.SecretContext}, Log: o.Log.With("part", "nodes"),
 	})
 	host, _, err := net.SplitHostPort(o.NodeListen)
@@ -122,6 +132,7 @@ func Run(ctx context.Context, o Options) error {
 		return c.Run(ctx)
 	})
 	group.Go(func() error { cloud.Tend(ctx); return nil })
+	group.Go(func() error { return desk.Run(ctx) })
 	o.Log.Info("slipwayd serves", "tenants", o.Listen, "nodes", o.NodeListen, "registry", o.RegistryListen, "state", o.State, "lock", trust.Digest)
 	return group.Wait()
 }

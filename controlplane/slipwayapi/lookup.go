@@ -1,0 +1,90 @@
+package slipwayapi
+
+import (
+	"context"
+	"net/http"
+	"unicode/utf8"
+
+	"slipway.build/slipway/controlplane/identity"
+	"slipway.build/slipway/controlplane/store"
+)
+
+// cluster finds the caller's cluster with that UUID or name.
+func (s *server) cluster(ctx context.Context, ident string) (*store.Cluster, error) {
+	found, err := s.Store.FindClusters(ctx, identity.FromContext(ctx).ProjectID, ident)
+	if err != nil {
+		return nil, err
+	}
+	for i := range found {
+		if found[i].UUID == ident { // another cluster may have this UUID as its name
+			return &found[i], nil
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, problem(http.StatusNotFound, "Cluster %s could not be found.", shown(ident))
+	case 1:
+		return &found[0], nil
+	}
+	return nil, problem(http.StatusConflict, "Multiple clusters exist with same name. Please use the cluster uuid instead.")
+}
+
+// node finds the node that a request names among those of the caller's clusters.
+func (s *server) node(r *http.Request) (*store.Node, *store.Cluster, error) {
+	ctx, ident := r.Context(), r.PathValue("node")
+	clusters, err := s.Store.Clusters(ctx, identity.FromContext(ctx).ProjectID, store.Page{})
+	if err != nil {
+		return nil, nil, err
+	}
+	var node *store.Node
+	var of *store.Cluster
+	for i := range clusters {
+		nodes, err := s.Store.Nodes(ctx, clusters[i].UUID, "")
+		if err != nil {
+			return nil, nil, err
+		}
+		for j := range nodes {
+			switch {
+			case nodes[j].ID == ident:
+				return &nodes[j], &clusters[i], nil
+			case nodes[j].Name == ident && node != nil:
+				return nil, nil, problem(http.StatusConflict, "Multiple nodes exist with same name. Please use the node's uuid instead.")
+			case nodes[j].Name == ident:
+				node, of = &nodes[j], &clusters[i]
+			}
+		}
+	}
+	if node == nil {
+		return nil, nil, problem(http.StatusNotFound, "Node %s could not be found.", shown(ident))
+	}
+	return node, of, nil
+}
+
+// action finds an action of the node that a request names.
+func (s *server) action(r *http.Request) (*store.Node, *store.Action, error) {
+	node, _, err := s.node(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	row, err := s.Store.Action(r.Context(), r.PathValue("action"))
+	if err != nil && !store.IsNotFound(err) {
+		return nil, nil, err
+	}
+	if err != nil || row.NodeID != node.ID {
+		return nil, nil, problem(http.StatusNotFound, "Action %s of node %s could not be found.", shown(r.PathValue("action")), node.Name)
+	}
+	return node, row, nil
+}
+
+// shown renders a foreign value for an error.
+func shown(text string) string {
+	const limit = 100
+	if len(text) <= limit {
+		return text
+	}
+	end := limit
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}
