@@ -65,10 +65,7 @@ func (f *fetch) reuseLayer(ctx context.Context, i int, layer lock.Layer) (bool, 
 		if f.Root || !f.linkBlob(ctx, layer) {
 			return false, nil
 		}
-		// The signed lock's files are those of its layers: a right blob has them.
-		for _, file := range f.Locked.Files {
-			f.target.Claim(file.Path)
-		}
+		f.unseen.Store(true)
 		f.there(layer.Size)
 		return true, nil
 	}

@@ -91,6 +91,9 @@ func (b *Blob) tell(n int64) {
 // open asks the mirrors in turn, with a pause after each round and when all only break.
 func (b *Blob) open() error {
 	for round := 1; ; round++ {
+		if b.ctx.Err() != nil {
+			return fault.Retriablef("gave up at byte %d of %d: %w", b.offset, b.size, context.Cause(b.ctx))
+		}
 		ranked := b.set.ranked(time.Now(), b.avoid)
 		if b.solo && b.at != nil {
 			ranked = []*mirror{b.at}

@@ -56,7 +56,7 @@ func (s *Set) object(ctx context.Context, path, digest string, limit int64, acce
 			return nil, refused
 		case failed == nil:
 			return nil, fault.Terminalf("no registry to ask for %s", path)
-		case optional && missing:
+		case optional && missing && refused == nil:
 			return nil, ErrNotFound
 		}
 		if err := waits.Wait(ctx); err != nil {
