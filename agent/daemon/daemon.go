@@ -105,6 +105,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 	keeper := &secrets.Keeper{Dir: filepath.Join(c.Root, "secrets"), API: api}
 	outbox := signal.New(memory, identity.Node(), func() []string { return append(keeper.Values(), config.Token) }, log)
 	a := c.applier(identity, api, memory, systemd, &reporter{Outbox: outbox, status: show}, log)
+	a.Puller.Bandwidth = config.Bandwidth
 	contact := make(chan struct{})
 	a.Contact = contact
 	w := &watched{root: c.Root, identity: identity, api: api, memory: memory, systemd: systemd}

@@ -34,6 +34,9 @@ func ReadConfig(path string) (protocol.AgentConfig, error) {
 			return config, fault.Terminalf("%s: %s is missing", path, name)
 		}
 	}
+	if config.Bandwidth < 0 {
+		return config, fault.Terminalf("%s: bandwidth %d: want bytes a second, or 0 for no bound", path, config.Bandwidth)
+	}
 	return config, nil
 }
 

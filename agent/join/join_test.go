@@ -48,10 +48,11 @@ func TestAConfigurationIsWaitedForUntilItIsWhole(t *testing.T) {
 func TestBadConfigurationsAreTerminal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "agent.yaml")
 	for name, content := range map[string]string{
-		"unknown field": whole + "shell: true\n",
-		"no node":       "controlPlane: a\nca: b\n",
-		"not YAML":      "{",
-		"empty":         "",
+		"unknown field":             whole + "shell: true\n",
+		"a bandwidth below nothing": whole + "bandwidth: -1\n",
+		"no node":                   "controlPlane: a\nca: b\n",
+		"not YAML":                  "{",
+		"empty":                     "",
 	} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)

@@ -20,6 +20,8 @@ type AgentConfig struct {
 	CA           string `json:"ca" yaml:"ca"`                     // PEM: who may sign the control plane's certificate
 	Node         string `json:"node" yaml:"node"`                 // UUID
 	Token        string `json:"token" yaml:"token"`               // one-time join token, bound to Node
+	// Bandwidth bounds the fetching of images, in bytes a second; 0 for no bound.
+	Bandwidth int64 `json:"bandwidth,omitempty" yaml:"bandwidth,omitempty"`
 }
 
 // JoinRequest proves with the token that the caller was booted as Node, and asks for a

@@ -150,15 +150,14 @@ func (w *wire) pass(out http.ResponseWriter, d string, from int64, status int, b
 	case flips:
 		body[at] ^= c.mask
 	}
-	out.Header().Set("Content-Length", strconv.Itoa(length))
-	out.WriteHeader(status)
-	_, err := out.Write(body)
-	// Who is told a wrong length may hang up before the body.
-	if flips && (err == nil || c.cut) {
+	if flips {
 		w.mu.Lock()
 		w.applied = true
 		w.mu.Unlock()
 	}
+	out.Header().Set("Content-Length", strconv.Itoa(length))
+	out.WriteHeader(status)
+	_, _ = out.Write(body) // who is told a wrong length may hang up
 	if breaks {
 		_ = http.NewResponseController(out).Flush()
 		panic(http.ErrAbortHandler) // the connection is cut
