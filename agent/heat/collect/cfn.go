@@ -26,6 +26,8 @@ type CFN struct {
 	HTTP *rest.Client
 	Hint string // HintFile
 
+	last memory
+
 	mu      sync.Mutex
 	ca      string // of private
 	private *rest.Client
@@ -43,6 +45,7 @@ func (c *CFN) Collect(ctx context.Context, settings metadata.Settings) (Found, e
 		}
 	}
 	if access.MetadataURL == "" || access.AccessKeyID == "" || access.SecretAccessKey == "" || access.Path == "" {
+		c.last.forget()
 		return Found{}, ErrNotConfigured
 	}
 	base, err := url.Parse(access.MetadataURL)
@@ -53,7 +56,6 @@ func (c *CFN) Collect(ctx context.Context, settings metadata.Settings) (Found, e
 	if !ok {
 		return Found{}, fmt.Errorf("cfn.path %q: want resource.field", access.Path)
 	}
-	keys := strings.Split(field, ".")
 	answer, err := c.client(access.CACertificate).Do(ctx, rest.Request{
 		Method: http.MethodGet,
 		URL: signature.Query(base, access.AccessKeyID, access.SecretAccessKey, map[string]string{
@@ -64,7 +66,18 @@ func (c *CFN) Collect(ctx context.Context, settings metadata.Settings) (Found, e
 	if err != nil {
 		return Found{}, err
 	}
-	value, err := ResourceDetail(answer.Body, keys[0])
+	if c.last.same(access, answer.Body) {
+		return Found{}, ErrUnchanged
+	}
+	found, err := c.read(access, resource, strings.Split(field, "."), answer.Body)
+	if err != nil {
+		c.last.forget()
+	}
+	return found, err
+}
+
+func (c *CFN) read(access metadata.CFNAccess, resource string, keys []string, answer []byte) (Found, error) {
+	value, err := ResourceDetail(answer, keys[0])
 	if err != nil {
 		return Found{}, fmt.Errorf("%s of %s: %w", keys[0], resource, err)
 	}

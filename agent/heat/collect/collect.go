@@ -2,9 +2,11 @@ package collect
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	"slipway.build/slipway/agent/heat/metadata"
 )
@@ -56,4 +58,31 @@ func into(raw []byte, value any) error {
 		return fmt.Errorf("the answer cannot be read: %w", err)
 	}
 	return nil
+}
+
+// memory knows a source's last answer again, so that one that says the same is not even parsed:
+// Heat's own API has no conditional requests.
+type memory struct {
+	mu     sync.Mutex
+	access any // of whom
+	sum    [sha256.Size]byte
+}
+
+// same reports whether this is the answer of before, to the same question, and remembers it.
+func (m *memory) same(access any, answer []byte) bool {
+	sum := sha256.Sum256(answer)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.access == access && m.sum == sum {
+		return true
+	}
+	m.access, m.sum = access, sum
+	return false
+}
+
+// forget has the next answer count as another one.
+func (m *memory) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.access = nil
 }

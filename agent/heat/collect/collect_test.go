@@ -59,14 +59,16 @@ func TestHeatIsPolledAndATokenThatExpiresInBetweenIsReplaced(t *testing.T) {
 	cloud.Deploy(testcloud.Deployment{ID: "d1", Config: "x"})
 	c := &collect.Heat{Keystone: client()}
 	s := settings(t, cloud.HeatSection())
-	for i := range 3 {
-		if i == 2 {
-			cloud.ExpireTokens()
-		}
-		found, err := c.Collect(t.Context(), s)
-		if err != nil || ids(t, found) != "d1" {
-			t.Fatalf("found %v, %v", found, err)
-		}
+	if found, err := c.Collect(t.Context(), s); err != nil || ids(t, found) != "d1" {
+		t.Fatalf("found %v, %v", found, err)
+	}
+	if _, err := c.Collect(t.Context(), s); !errors.Is(err, collect.ErrUnchanged) {
+		t.Errorf("without a change: %v", err)
+	}
+	cloud.ExpireTokens()
+	cloud.Deploy(testcloud.Deployment{ID: "d2", Config: "x"})
+	if found, err := c.Collect(t.Context(), s); err != nil || ids(t, found) != "d1 d2" {
+		t.Fatalf("found %v, %v", found, err)
 	}
 	if n := cloud.Calls(testcloud.Token); n != 2 {
 		t.Errorf("%d tokens", n)
@@ -79,6 +81,9 @@ func TestHeatIsPolledAndATokenThatExpiresInBetweenIsReplaced(t *testing.T) {
 	}
 	if _, err := c.Collect(t.Context(), settings(t, cloud.CFNSection())); !errors.Is(err, collect.ErrNotConfigured) {
 		t.Errorf("without its section: %v", err)
+	}
+	if _, err := c.Collect(t.Context(), s); err != nil {
+		t.Errorf("with its section again, it knows nothing new: %v", err)
 	}
 }
 

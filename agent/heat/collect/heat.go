@@ -11,7 +11,11 @@ import (
 )
 
 // Heat polls the metadata of the server's resource (transport POLL_SERVER_HEAT).
-type Heat struct{ Keystone *keystone.Client }
+type Heat struct {
+	Keystone *keystone.Client
+
+	last memory
+}
 
 // Name implements Collector.
 func (*Heat) Name() string { return nameHeat }
@@ -20,6 +24,7 @@ func (*Heat) Name() string { return nameHeat }
 func (c *Heat) Collect(ctx context.Context, settings metadata.Settings) (Found, error) {
 	access := settings.Heat
 	if !access.Complete() || access.StackID == "" || access.ResourceName == "" {
+		c.last.forget()
 		return Found{}, ErrNotConfigured
 	}
 	answer, err := c.Keystone.Call(ctx, Credentials(access.Access), keystone.Orchestration, access.Region,
@@ -27,10 +32,21 @@ func (c *Heat) Collect(ctx context.Context, settings metadata.Settings) (Found, 
 	if err != nil {
 		return Found{}, err
 	}
+	if c.last.same(access, answer.Body) {
+		return Found{}, ErrUnchanged
+	}
+	found, err := c.read(access, answer.Body)
+	if err != nil {
+		c.last.forget()
+	}
+	return found, err
+}
+
+func (c *Heat) read(access metadata.HeatAccess, answer []byte) (Found, error) {
 	var body struct {
 		Metadata json.RawMessage `json:"metadata"`
 	}
-	if err := into(answer.Body, &body); err != nil {
+	if err := into(answer, &body); err != nil {
 		return Found{}, fmt.Errorf("metadata of %s: %w", access.ResourceName, err)
 	}
 	return parse(nameHeat, body.Metadata)

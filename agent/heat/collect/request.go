@@ -29,6 +29,9 @@ func (*Request) Name() string { return nameRequest }
 func (c *Request) Collect(ctx context.Context, settings metadata.Settings) (Found, error) {
 	address := settings.Request.MetadataURL
 	if address == "" {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.url = ""
 		return Found{}, ErrNotConfigured
 	}
 	c.mu.Lock()

@@ -3,6 +3,7 @@ package hooks
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"slipway.build/slipway/agent/heat/metadata"
@@ -87,4 +88,24 @@ func code(raw json.RawMessage) (int, bool) {
 		return 1, true
 	}
 	return 0, false
+}
+
+// Command runs the command that the metadata names, by a shell, with the list of files to merge
+// in OS_CONFIG_FILES, as os-collect-config runs its command.
+func (r *Runner) Command(ctx context.Context, command string, files []string) (notify.Result, error) {
+	limit := r.Timeout
+	if limit == 0 {
+		limit = DefaultTimeout
+	}
+	out, err := process{
+		path: "/bin/sh", args: []string{"-c", command}, limit: limit, grace: r.grace(), keep: keepText,
+		env: append(r.environ(), "OS_CONFIG_FILES="+strings.Join(files, ":")),
+	}.run(ctx)
+	if err != nil {
+		return notify.Result{}, err
+	}
+	if result, failed := ended(out, limit, "/bin/sh"); failed {
+		return result, nil
+	}
+	return notify.Result{Stdout: out.stdout, Stderr: out.stderr, Status: out.status}, nil
 }

@@ -19,6 +19,7 @@ var errExecFormat error = syscall.ENOEXEC
 // process is one execution.
 type process struct {
 	path  string
+	args  []string
 	dir   string
 	env   []string
 	stdin []byte
@@ -96,7 +97,7 @@ func (p process) execute(ctx context.Context, stdout, stderr *tail) (*exec.Cmd, 
 }
 
 func (p process) command(ctx context.Context, stdout, stderr *tail) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, p.path)
+	cmd := exec.CommandContext(ctx, p.path, p.args...)
 	cmd.Dir, cmd.Env = p.dir, p.env
 	if p.stdin != nil { // otherwise /dev/null
 		cmd.Stdin = bytes.NewReader(p.stdin)

@@ -191,8 +191,8 @@ func (l *Ledger) All() ([]Entry, error) {
 	return out, nil
 }
 
-// Forget drops entries of which nothing is left to do and that were last listed before then. The
-// state directory still says that they are done.
+// Forget drops entries of which nothing is left to tell and that were last listed before then.
+// The state directory still says that they were run.
 func (l *Ledger) Forget(before time.Time) error {
 	all, err := l.All()
 	if err != nil {
@@ -200,7 +200,7 @@ func (l *Ledger) Forget(before time.Time) error {
 	}
 	var ids []string
 	for _, entry := range all {
-		if entry.Step == Finished && !entry.Open() && entry.Listed.Before(before) {
+		if !entry.Open() && entry.Listed.Before(before) {
 			ids = append(ids, entry.ID)
 		}
 	}
