@@ -15,6 +15,7 @@ import (
 	"slipway.build/slipway/agent/journal"
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
+	"slipway.build/slipway/agent/status"
 	"slipway.build/slipway/units/drive"
 )
 
@@ -181,7 +182,7 @@ func (f *follower) finished(p *plan.Plan, err error) {
 		f.end(apply.ErrRestart)
 	case err == nil:
 		f.log.Info("the plan is done", "generation", p.Generation)
-		f.status.doing("the plan is done")
+		f.status.doing(status.Done)
 	case errors.Is(err, apply.ErrReplaced), errors.Is(err, apply.ErrByHand), errors.Is(err, context.Canceled):
 		f.log.Info("the plan is left where it is", "generation", p.Generation, "cause", err)
 	default:

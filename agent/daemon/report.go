@@ -58,7 +58,7 @@ func (w *statusWriter) doing(text string) {
 }
 
 func (w *statusWriter) failed(err error) {
-	w.update(func(s *status.Status) { s.Doing, s.Reason = "failed", err.Error() })
+	w.update(func(s *status.Status) { s.Doing, s.Reason = status.Failed, err.Error() })
 }
 
 func (w *statusWriter) plan(p *plan.Plan, digest string) {

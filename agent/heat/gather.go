@@ -70,11 +70,15 @@ func newGatherer(c Config, all map[string]collect.Collector, b *board, log *slog
 	return g
 }
 
-// restore begins with what was collected in an earlier life: a change of the transport must not
-// be forgotten, though user data has the first one for ever.
+// restore begins with the first metadata and with what was collected in an earlier life: a change
+// of the transport must not be forgotten, though user data has the first one for ever.
 func (g *gatherer) restore() {
+	if local, ok := g.collectors[heatLocal]; ok {
+		found, err := local.Collect(context.Background(), metadata.Settings{})
+		g.take(heatLocal, result{found, err})
+	}
 	for _, name := range g.cache.Names() {
-		if _, ok := g.collectors[name]; !ok {
+		if _, ok := g.collectors[name]; !ok || name == heatLocal {
 			continue
 		}
 		if doc, ok := g.cache.Load(name); ok {

@@ -15,6 +15,12 @@ import (
 // Path is where the running agent keeps its status.
 const Path = "/run/slipway/status.json"
 
+// Doings by which others know the end of a plan.
+const (
+	Done   = "the plan is done"
+	Failed = "failed"
+)
+
 // Status is the content of the file.
 type Status struct {
 	Node       string             `json:"node,omitempty"`

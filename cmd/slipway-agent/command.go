@@ -53,7 +53,7 @@ func newRoot(out io.Writer) *cobra.Command {
 	root.SetOut(out)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	format := root.PersistentFlags().StringP("output", "o", "text", "form of the output: text or json")
-	root.AddCommand(runCommand(), execCommand(), trialEndCommand(), rollbackCommand())
+	root.AddCommand(runCommand(), execCommand(), trialEndCommand(), rollbackCommand(), heatCommand(format))
 	root.AddCommand(debugCommands(format, out)...)
 	for _, command := range root.Commands() {
 		if args := command.Args; args != nil {
@@ -75,23 +75,31 @@ func runCommand() *cobra.Command {
 		Short: "Join, follow this node's plan and apply it (what the unit runs)",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{
-				ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-					if len(groups) == 0 && a.Key == slog.TimeKey {
-						return slog.Attr{} // the journal has it
-					}
-					return a
-				},
-			}))
+			log := journalLog()
 			daemon.Launch(config, os.Args, os.Environ(), log)
 			alive, stop := notify(cmd.Context())
 			defer stop()
 			alive()
-			return daemon.Run(cmd.Context(), config, log)
+			ctx, cancel := context.WithCancel(cmd.Context())
+			defer besideHeat(ctx, config.ConfigFile, log)()
+			defer cancel()
+			return daemon.Run(ctx, config, log)
 		},
 	}
 	cmd.Flags().StringVar(&config.PlanFile, "plan", "", "follow the plan in this file (a signed delivery) instead of the control plane's")
 	return cmd
+}
+
+// journalLog is the log of what systemd runs.
+func journalLog() *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{} // the journal has it
+			}
+			return a
+		},
+	}))
 }
 
 // trialEndCommand is what the timer of a trial runs.

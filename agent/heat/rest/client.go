@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync"
 	"time"
@@ -144,7 +145,7 @@ func (c *Client) get() (*http.Client, error) {
 		return nil, err
 	}
 	c.client = &http.Client{CheckRedirect: sameHost, Transport: &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
+		Proxy:               proxy,
 		DialContext:         (&net.Dialer{Timeout: connectTimeout}).DialContext,
 		TLSHandshakeTimeout: connectTimeout,
 		TLSClientConfig:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
@@ -152,6 +153,15 @@ func (c *Client) get() (*http.Client, error) {
 		IdleConnTimeout:     idleTimeout,
 	}}
 	return c.client, nil
+}
+
+// proxy is the environment's, except for link-local addresses: the metadata service is there, and
+// a proxy would ask its own.
+func proxy(r *http.Request) (*url.URL, error) {
+	if address, err := netip.ParseAddr(r.URL.Hostname()); err == nil && address.IsLinkLocalUnicast() {
+		return nil, nil
+	}
+	return http.ProxyFromEnvironment(r)
 }
 
 // forget has the next call read the authorities anew, and reports whether that is worth while.
