@@ -71,6 +71,9 @@ func (r *rig) died(cmd *exec.Cmd) {
 }
 
 func TestADeathAtAnyStepLosesNoResultAndRunsNothingTwice(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: many processes, which the race detector does not see anyway")
+	}
 	for _, test := range []struct {
 		step       string
 		idempotent bool

@@ -76,7 +76,7 @@ func TestWeakPoint2ASignalIsSaidUntilItIsAccepted(t *testing.T) {
 func TestWeakPoint3AnyAmountOfOutputIsReported(t *testing.T) {
 	r := newRig(t)
 	r.boot(r.cloud.HeatSection())
-	r.cloud.Deploy(testcloud.Deployment{ID: "d", Config: "#!/usr/bin/env bash\nfor i in $(seq 40000); do echo \"Zeile $i: äöü 漢字 und noch etwas Text\"; done\necho the end"})
+	r.cloud.Deploy(testcloud.Deployment{ID: "d", Config: "#!/usr/bin/env bash\nfor i in $(seq 20000); do echo \"Zeile $i: äöü 漢字 und noch etwas Text, damit es lang wird\"; done\necho the end"})
 	r.start()
 	result := r.cloud.AwaitResult("d")
 	text, _ := result.Outputs["deploy_stdout"].(string)
@@ -328,7 +328,7 @@ func TestASignedAddressThatIsTooOldIsHeldAndSpokenOf(t *testing.T) {
 func TestAMebibyteOfConfigurationIsRun(t *testing.T) {
 	r := newRig(t)
 	r.boot(r.cloud.CFNSection())
-	r.cloud.Deploy(testcloud.Deployment{ID: "d", Config: "#!/bin/sh\n: <<'E'\n" + strings.Repeat("<&>\"é\n", 1<<18) + "E\necho done"})
+	r.cloud.Deploy(testcloud.Deployment{ID: "d", Config: "#!/bin/sh\n: <<'E'\n" + strings.Repeat("<&> "+strings.Repeat("x", 80)+" é\n", 1<<20/88) + "E\necho done"})
 	r.start()
 	if result := r.cloud.AwaitResult("d"); result.Outputs["deploy_stdout"] != "done\n" {
 		t.Errorf("%+v", result)

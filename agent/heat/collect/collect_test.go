@@ -90,8 +90,8 @@ func TestHeatIsPolledAndATokenThatExpiresInBetweenIsReplaced(t *testing.T) {
 func TestTheCloudFormationAPIIsPolledWithASignature(t *testing.T) {
 	cloud := testcloud.New(t)
 	cloud.Set("text", "<&>\"' é")
-	cloud.Deploy(testcloud.Deployment{ID: "d1", Config: strings.Repeat("<x>&", 1<<18)}) // 1 MiB
-	cloud.SkewClock(20 * time.Minute)                                                   // no timestamp, no expiry
+	cloud.Deploy(testcloud.Deployment{ID: "d1", Config: strings.Repeat("<x>& "+strings.Repeat("y", 95), 1<<20/100)}) // 1 MiB
+	cloud.SkewClock(20 * time.Minute)                                                                                // no timestamp, no expiry
 	c := &collect.CFN{HTTP: &rest.Client{}, Hint: filepath.Join(t.TempDir(), "hint")}
 	s := settings(t, cloud.CFNSection())
 	found, err := c.Collect(t.Context(), s)
