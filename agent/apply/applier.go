@@ -74,7 +74,9 @@ type Applier struct {
 	// Contact is closed once the control plane has answered this process.
 	Contact <-chan struct{}
 	Now     func() time.Time
-	Log     *slog.Logger
+	// Uptime returns the name of the running boot and the time since it began.
+	Uptime func() (boot string, since time.Duration)
+	Log    *slog.Logger
 }
 
 // Check verifies a delivery. A refusal is reported to the control plane, once for each plan.
@@ -97,7 +99,11 @@ func (a *Applier) check(ctx context.Context, delivery protocol.Delivery) (*trust
 		return nil, err
 	}
 	claim := plan.ClaimOf(delivery.Envelope)
-	if n := len(known); n > 0 && known[n-1].PlanDigest == claim.Digest {
+	begun, err := a.begun(known, claim.Digest)
+	if err != nil {
+		return nil, err
+	}
+	if begun {
 		return a.Trust.Recheck(delivery, claim.Digest)
 	}
 	checked, err := a.Trust.Check(ctx, delivery)
@@ -125,9 +131,9 @@ func (a *Applier) accepted() (trust.Accepted, error) {
 // deployment waits for the answer, even when its signature is worth nothing.
 func (a *Applier) refuse(delivery protocol.Delivery, cause error) error {
 	claim := plan.ClaimOf(delivery.Envelope)
-	signal := a.Reporter.Prepare(protocol.Signal{
+	signal := a.Reporter.Prepare(identified(protocol.Signal{
 		Deployment: claim.Deployment, PlanDigest: claim.Digest, Phase: protocol.Failed, Reason: cause.Error(),
-	})
+	}))
 	a.Log.Error("a plan is refused", "deployment", claim.Deployment, "error", cause)
 	defer a.Reporter.Queued()
 	return a.Journal.Enqueue(signal)
@@ -137,6 +143,13 @@ func (a *Applier) refuse(delivery protocol.Delivery, cause error) error {
 // healthy or failed, or ctx is cancelled. A plan that is done already, or that has failed before,
 // causes nothing at all. The error is for the log: whoever waits has the signal.
 func (a *Applier) Apply(ctx context.Context, checked *trust.Checked, delivery protocol.Delivery) error {
+	return a.insist(ctx, fmt.Sprintf("the plan of generation %d", checked.Plan.Generation), func() error {
+		return a.once(ctx, checked, delivery)
+	})
+}
+
+// once begins or goes on where the journal says.
+func (a *Applier) once(ctx context.Context, checked *trust.Checked, delivery protocol.Delivery) error {
 	known, err := a.Journal.Entries()
 	if err != nil {
 		return err
@@ -147,6 +160,11 @@ func (a *Applier) Apply(ctx context.Context, checked *trust.Checked, delivery pr
 	}
 	if err != nil || entry == nil {
 		return err
+	}
+	if entry.Boot == "" { // an agent wrote it that kept less; the one before was its way back
+		if before, ok := find(known, entry.Previous); ok && before.Step == journal.Confirmed {
+			entry.Fallback, entry.Target, entry.Undo = entry.Previous, entry.Previous, entry.Step == journal.Returning
+		}
 	}
 	return newTransition(a, checked, delivery, *entry).run(ctx)
 }
@@ -179,16 +197,32 @@ func (a *Applier) begin(checked *trust.Checked, known []journal.Entry) (*journal
 		Generation: number, PlanDigest: checked.Digest, Deployment: checked.Plan.Deployment,
 		Step: journal.Accepted, Began: a.Now(), Previous: current,
 	}
-	// What an interrupted switch to the current generation still owes has to be done by ours.
-	if last, ok := find(known, current); ok {
-		entry.Jobs = last.Jobs
-	}
-	joined := a.Reporter.Prepare(protocol.Signal{Deployment: entry.Deployment, PlanDigest: entry.PlanDigest, Phase: protocol.Joined})
+	entry.Fallback, entry.Jobs = inherited(known, current)
+	a.stamp(&entry)
+	joined := a.Reporter.Prepare(identified(protocol.Signal{Deployment: entry.Deployment, PlanDigest: entry.PlanDigest, Phase: protocol.Joined}))
 	if err := a.Journal.Accept(entry, uint64(checked.Lock.Number), joined); err != nil {
 		return nil, err
 	}
 	a.Reporter.Queued()
 	return &entry, nil
+}
+
+// inherited returns what a new generation takes over from those before: where a failure goes back
+// to, and what interrupted switches, forth or back, still owe to units.
+func inherited(known []journal.Entry, current uint64) (fallback uint64, owed []journal.Job) {
+	if last, ok := find(known, current); ok {
+		fallback = last.Fallback
+		if last.Step == journal.Confirmed {
+			fallback = current
+		}
+		owed = append(owed, last.Jobs...)
+	}
+	for _, entry := range known {
+		if entry.Step == journal.Returning && entry.Generation != current {
+			owed = append(owed, entry.Jobs...)
+		}
+	}
+	return fallback, owed
 }
 
 func find(entries []journal.Entry, number uint64) (journal.Entry, bool) {

@@ -36,34 +36,42 @@ func (a *Applier) RollBack(ctx context.Context, actor string) (string, error) {
 	if current == 0 || !ok {
 		return "", fault.Terminalf("there is no generation to go back from")
 	}
-	if entry.Step != journal.Returning {
-		if entry.Previous, err = a.before(ctx, known, current); err != nil {
-			return "", err
-		}
-		entry.Step, entry.Actor, entry.Jobs = journal.Returning, actor, nil
-		entry.Reason = "rolled back by " + actor
-		if err := a.Journal.Put(entry); err != nil {
-			return "", err
-		}
-	}
 	g, err := a.Generations.Load(current)
 	if err != nil {
 		return "", err
 	}
-	a.Log.Warn("going back by hand", "from", current, "to", entry.Previous, "actor", actor)
-	checked := &trust.Checked{Plan: g.Plan, Digest: entry.PlanDigest}
-	if err := newTransition(a, checked, protocol.Delivery{}, entry).run(ctx); err != nil {
+	t := newTransition(a, &trust.Checked{Plan: g.Plan, Digest: entry.PlanDigest}, protocol.Delivery{}, entry)
+	if entry.Step != journal.Returning {
+		target, err := a.before(ctx, known, current)
+		if err != nil {
+			return "", err
+		}
+		jobs, err := t.undoing(true, target)
+		if err != nil {
+			return "", err
+		}
+		err = t.commit(func(entry *journal.Entry) {
+			entry.Step, entry.Actor, entry.Target, entry.Undo, entry.Jobs = journal.Returning, actor, target, true, jobs
+			entry.Reason = "rolled back by " + actor
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	target := t.known().Target
+	a.Log.Warn("going back by hand", "from", current, "to", target, "actor", actor)
+	if err := t.run(ctx); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("generation %d was rolled back; generation %d runs again, and plan %d is not applied any more", current, entry.Previous, current), nil
+	return fmt.Sprintf("generation %d was rolled back; generation %d runs again, and plan %d is not applied any more", current, target, current), nil
 }
 
 // giveUp abandons a plan that has not been switched to.
 func (a *Applier) giveUp(entry journal.Entry, current uint64, actor string) (string, error) {
 	entry.Step, entry.Actor, entry.Reason = journal.Abandoned, actor, "given up by "+actor+" before the switch"
-	signal := a.Reporter.Prepare(protocol.Signal{
+	signal := a.Reporter.Prepare(identified(protocol.Signal{
 		Deployment: entry.Deployment, PlanDigest: entry.PlanDigest, Phase: protocol.Failed, Actor: actor, Reason: entry.Reason,
-	})
+	}))
 	if err := a.Journal.Put(entry, signal); err != nil {
 		return "", err
 	}
@@ -102,24 +110,4 @@ func (a *Applier) Abandoned(checked *trust.Checked) bool {
 	}
 	entry, ok := find(known, checked.Plan.Generation)
 	return ok && entry.PlanDigest == checked.Digest && entry.Step == journal.Abandoned
-}
-
-// Returning finds the generation that was being gone back from when the agent was ended. It need
-// not be the newest: newer ones may have failed before. One that a newer plan took the place of is
-// over.
-func (a *Applier) Returning(known []journal.Entry) (journal.Entry, bool) {
-	current, err := a.Generations.CurrentNumber()
-	if err != nil {
-		return journal.Entry{}, false
-	}
-	for i := len(known) - 1; i >= 0; i-- {
-		entry := known[i]
-		if entry.Step == journal.Returning {
-			return entry, current == entry.Generation || current == entry.Previous
-		}
-		if entry.Step != journal.Abandoned {
-			break
-		}
-	}
-	return journal.Entry{}, false
 }

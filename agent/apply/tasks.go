@@ -14,6 +14,7 @@ import (
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/agent/health"
 	"slipway.build/slipway/agent/importer"
+	"slipway.build/slipway/agent/journal"
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
 )
@@ -105,25 +106,26 @@ func (t *transition) task(ctx context.Context, task plan.Task, c *clients) (map[
 }
 
 func (t *transition) taskDone(name string, outputs map[string]string) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.entry.TasksDone = append(t.entry.TasksDone, name)
-	if len(outputs) > 0 {
-		if t.entry.Outputs == nil {
-			t.entry.Outputs = map[string]map[string]string{}
+	return t.commit(func(entry *journal.Entry) {
+		entry.TasksDone = append(entry.TasksDone, name)
+		if len(outputs) == 0 {
+			return
 		}
-		t.entry.Outputs[name] = outputs
-	}
-	return t.Journal.Put(t.entry)
+		all := map[string]map[string]string{name: outputs}
+		for task, found := range entry.Outputs {
+			all[task] = found
+		}
+		entry.Outputs = all
+	})
 }
 
-// outputs returns what the tasks of a deployment found out, for its last signal. The caller holds
-// the lock or is alone.
+// outputs returns what the tasks of a deployment found out, for its last signal.
 func (t *transition) outputs(deployment string) map[string]map[string]string {
+	entry := t.known()
 	var out map[string]map[string]string
 	for _, task := range t.checked.Plan.Tasks {
-		found := t.entry.Outputs[task.Name]
-		if len(found) == 0 || task.Deployment != deployment && (deployment != t.entry.Deployment || task.Deployment != "") {
+		found := entry.Outputs[task.Name]
+		if len(found) == 0 || task.Deployment != deployment && (deployment != entry.Deployment || task.Deployment != "") {
 			continue
 		}
 		if out == nil {
@@ -157,7 +159,7 @@ func (t *transition) laterDeployment(ctx, parent context.Context, deployment str
 	if reported {
 		return nil
 	}
-	signal := protocol.Signal{Deployment: deployment, PlanDigest: t.entry.PlanDigest, Phase: protocol.Healthy}
+	signal := protocol.Signal{Deployment: deployment, PlanDigest: t.known().PlanDigest, Phase: protocol.Healthy}
 	err := t.tasks(ctx, func(task plan.Task) bool { return task.Deployment == deployment })
 	if err != nil {
 		if parent.Err() != nil {
@@ -169,16 +171,13 @@ func (t *transition) laterDeployment(ctx, parent context.Context, deployment str
 			signal.Log = t.Logs(parent, unit.Unit, logLines)
 		}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.entry.Reported = append(t.entry.Reported, deployment)
 	signal.Outputs = t.outputs(deployment)
-	return errors.Join(err, t.put(signal))
+	return errors.Join(err, t.commit(func(entry *journal.Entry) { entry.Reported = append(entry.Reported, deployment) }, signal))
 }
 
 // markFilled remembers, in journal and exec files, which components have filled their state.
 func (t *transition) markFilled() error {
-	g, err := t.Generations.Load(t.entry.Generation)
+	g, err := t.Generations.Load(t.known().Generation)
 	if err != nil {
 		return err
 	}

@@ -42,15 +42,8 @@ func newTransition(a *Applier, checked *trust.Checked, delivery protocol.Deliver
 	return t
 }
 
-// errDeadline is the cause when a plan's deadline ends what is under way.
-var errDeadline = errors.New("the plan's deadline has passed")
-
 // run does the steps that are not done yet.
 func (t *transition) run(parent context.Context) error {
-	p := t.checked.Plan
-	ctx, cancel := context.WithDeadlineCause(parent, t.entry.Began.Add(time.Duration(p.Deadline)),
-		fmt.Errorf("%w (%s since %s)", errDeadline, p.Deadline, t.entry.Began.UTC().Format(time.RFC3339)))
-	defer cancel()
 	if t.entry.Step == journal.Confirmed {
 		return t.laterTasks(parent)
 	}
@@ -63,13 +56,9 @@ func (t *transition) run(parent context.Context) error {
 	if t.entry.Step == journal.Returning {
 		return errors.Join(t.goBack(parent), t.handOver())
 	}
-	err = t.toSwitched(ctx)
-	if err == nil {
-		err = t.handOver()
-	}
-	if err == nil {
-		err = t.toConfirmed(ctx, parent)
-	}
+	ctx, cancel := t.within(parent)
+	defer cancel()
+	err = t.insist(ctx, fmt.Sprintf("applying generation %d", t.entry.Generation), func() error { return t.forward(ctx, parent) })
 	var later laterError
 	switch {
 	case err == nil:
@@ -83,6 +72,18 @@ func (t *transition) run(parent context.Context) error {
 	default:
 		return t.fail(parent, err)
 	}
+}
+
+// forward does what is left of the way to a confirmed generation. It may be called again after an
+// error.
+func (t *transition) forward(ctx, parent context.Context) error {
+	if err := t.toSwitched(ctx); err != nil {
+		return err
+	}
+	if err := t.handOver(); err != nil {
+		return err
+	}
+	return t.toConfirmed(ctx, parent)
 }
 
 // laterError is a failure of a further deployment, which leaves the generation as it is.
@@ -108,9 +109,19 @@ func (t *transition) toConfirmed(ctx, parent context.Context) error {
 	defer stop(nil)
 	ended := make(chan error, 1)
 	go func() { ended <- t.laterTasks(laterCtx) }()
+	if t.known().Step == journal.Settled {
+		// It was healthy in time. What this start of the agent finds gets a time of its own.
+		deadline := t.checked.Plan.Deadline
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(parent, time.Duration(deadline), fmt.Errorf("%w (%s for starting again)", errDeadline, deadline))
+		defer cancel()
+	}
 	err := t.settle(ctx)
 	if err == nil {
-		err = t.confirm(ctx)
+		err = t.endure(parent) // the deadline is about getting there
+	}
+	if err == nil {
+		err = t.confirm(parent)
 	}
 	if err != nil {
 		stop(err)
@@ -121,38 +132,6 @@ func (t *transition) toConfirmed(ctx, parent context.Context) error {
 		return laterError{err}
 	}
 	return nil
-}
-
-// step journals that a step is done, together with the signals that tell of it.
-func (t *transition) step(step journal.Step, signals ...protocol.Signal) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.entry.Step = step
-	return t.put(signals...)
-}
-
-// put journals the entry with signals; the caller holds the lock or is alone.
-func (t *transition) put(signals ...protocol.Signal) error {
-	for i := range signals {
-		signals[i] = t.Reporter.Prepare(signals[i])
-	}
-	if err := t.Journal.Put(t.entry, signals...); err != nil {
-		return err
-	}
-	if len(signals) > 0 {
-		t.Reporter.Queued()
-	}
-	return nil
-}
-
-func (t *transition) signal(phase protocol.Phase) protocol.Signal {
-	return protocol.Signal{Deployment: t.entry.Deployment, PlanDigest: t.entry.PlanDigest, Phase: phase}
-}
-
-func (t *transition) progress(phase protocol.Phase, progress protocol.Progress) {
-	signal := t.signal(phase)
-	signal.Progress = &progress
-	t.Reporter.Progress(signal)
 }
 
 // prepare fetches everything at the same time and stages the generation.
@@ -216,12 +195,11 @@ func (t *transition) change(ctx context.Context) error {
 		return err
 	}
 	changes := generation.Compare(previous, next)
-	jobs := merge(t.entry.Jobs, changes, next)
+	jobs := merge(t.known().Jobs, changes, next)
 	if err := t.stop(ctx, changes.Stop); err != nil {
 		return err
 	}
-	t.entry.Jobs = jobs
-	if err := t.Journal.Put(t.entry); err != nil {
+	if err := t.commit(func(entry *journal.Entry) { entry.Jobs = jobs }); err != nil {
 		return err
 	}
 	if err := t.Generations.Switch(next.Number); err != nil {
@@ -270,7 +248,7 @@ func (t *transition) settle(ctx context.Context) error {
 const exitsBeforeReturn = 8
 
 func (t *transition) patience() int {
-	if t.wasGood(t.entry.Previous) {
+	if t.fallback() != 0 {
 		return exitsBeforeReturn
 	}
 	return 0
@@ -292,65 +270,22 @@ func (t *transition) confirm(ctx context.Context) error {
 		return err
 	}
 	healthy := t.signal(protocol.Healthy)
-	t.mu.Lock()
-	healthy.Outputs = t.outputs(t.entry.Deployment)
-	t.mu.Unlock()
+	healthy.Outputs = t.outputs(healthy.Deployment)
 	if err := t.step(journal.Confirmed, healthy); err != nil {
 		return err
 	}
 	if err := t.proven(); err != nil {
 		return err
 	}
-	if err := t.collect(ctx); err != nil {
-		// The node is healthy; rubbish is tried again after the next plan.
-		t.Log.Warn("old generations could not be collected", "error", err)
-	}
+	t.tidy(ctx)
 	t.leave() // what remains is work on the cluster
 	return nil
-}
-
-// fail reports the root cause and goes back to the generation before, if the switch had happened
-// and there is one that was good.
-func (t *transition) fail(ctx context.Context, cause error) error {
-	signal := t.signal(protocol.Failed)
-	signal.Reason = cause.Error()
-	var unit *health.UnitError
-	if errors.As(cause, &unit) {
-		signal.Log = t.Logs(ctx, unit.Unit, logLines)
-		if words := t.LastWords(ctx, unit.Unit); words != "" {
-			signal.Reason += "; it said: " + words
-		}
-	}
-	signals := []protocol.Signal{signal}
-	for _, deployment := range deployments(t.checked.Plan) {
-		if slices.Contains(t.entry.Reported, deployment) {
-			continue
-		}
-		signals = append(signals, protocol.Signal{
-			Deployment: deployment, PlanDigest: t.entry.PlanDigest, Phase: protocol.Failed,
-			Reason: "the node's own deployment failed: " + cause.Error(),
-		})
-	}
-	verdict := journal.Abandoned
-	if t.switched() && t.wasGood(t.entry.Previous) {
-		verdict = journal.Returning
-	}
-	// All of them are told now, so none is taken up again.
-	t.entry.Reason, t.entry.Reported = cause.Error(), deployments(t.checked.Plan)
-	err := t.step(verdict, signals...)
-	if err == nil && verdict == journal.Returning {
-		err = t.goBack(ctx)
-	}
-	if err == nil && verdict == journal.Returning {
-		err = t.handOver()
-	}
-	return errors.Join(fmt.Errorf("generation %d failed: %w", t.entry.Generation, cause), err)
 }
 
 // switched reports whether the generation is the current one, whatever was journalled last.
 func (t *transition) switched() bool {
 	current, err := t.Generations.CurrentNumber()
-	return err == nil && current == t.entry.Generation
+	return err == nil && current == t.known().Generation
 }
 
 // logLines is how many lines of a failing unit's log a signal carries.

@@ -153,7 +153,7 @@ func (m *Maker) store(p pair, chain string) error {
 		return err
 	}
 	dir := filepath.Join(m.Dir, p.certificate.Name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := durable.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	// Without the request the pair does not count, so a crash in between makes a new pair.
@@ -169,7 +169,41 @@ func (m *Maker) store(p pair, chain string) error {
 	return durable.WriteFile(filepath.Join(dir, requestFile), request, 0o444)
 }
 
-// Collect removes the pairs whose names are not in keep.
+// Sweep removes what interrupted writes left behind.
+func (m *Maker) Sweep() error {
+	entries, err := os.ReadDir(m.Dir)
+	if err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("sweep the certificates: %w", err)
+	}
+	errs := []error{durable.Sweep(m.Dir)}
+	for _, entry := range entries {
+		if dir := filepath.Join(m.Dir, entry.Name()); entry.IsDir() && ours(dir) {
+			errs = append(errs, durable.Sweep(dir))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ours reports whether a directory holds nothing but what this package writes.
+func ours(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, entry := range entries {
+		switch entry.Name() {
+		case keyFile, certFile, requestFile:
+		default:
+			if !durable.IsTemporary(entry.Name()) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Collect removes the pairs whose names are not in keep. A directory with anything else in it
+// than a pair is none of ours, and stays.
 func (m *Maker) Collect(keep map[string]bool) error {
 	entries, err := os.ReadDir(m.Dir)
 	if err != nil {
@@ -179,8 +213,8 @@ func (m *Maker) Collect(keep map[string]bool) error {
 		return fmt.Errorf("collect certificates: %w", err)
 	}
 	for _, entry := range entries {
-		if !keep[entry.Name()] {
-			if err := os.RemoveAll(filepath.Join(m.Dir, entry.Name())); err != nil {
+		if dir := filepath.Join(m.Dir, entry.Name()); !keep[entry.Name()] && ours(dir) {
+			if err := durable.RemoveAll(dir); err != nil {
 				return fmt.Errorf("collect certificate %s: %w", entry.Name(), err)
 			}
 		}

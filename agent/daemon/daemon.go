@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -114,8 +113,9 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return board.Run(ctx) })
 	group.Go(func() error { return outbox.Run(ctx, api) })
-	group.Go(func() error { return actions.Run(ctx) })
-	follower := &follower{applier: a, log: log, source: c.source(api, log), status: show, contact: contact, actions: actions}
+	follower := &follower{
+		applier: a, log: log, source: c.source(api, log), status: show, contact: contact, actions: actions,
+	}
 	following, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	follower.end = end
@@ -182,14 +182,7 @@ func (c Config) applier(identity *join.Identity, api *nodeapi.Client, memory *jo
 		Turn:         new(turn.Turn),
 		Self:         c.Self,
 		Now:          c.now(),
+		Uptime:       apply.Uptime,
 		Log:          log,
 	}
-}
-
-// sweep removes what an agent that was killed left half done.
-func sweep(a *apply.Applier) error {
-	if err := errors.Join(a.Puller.Store.Sweep(), a.Generations.Sweep()); err != nil {
-		return fmt.Errorf("clean up after an earlier run: %w", err)
-	}
-	return nil
 }

@@ -54,8 +54,9 @@ func (f *follower) run(ctx context.Context) error {
 		defer f.mu.Unlock()
 		f.stop(context.Canceled)
 	}()
-	if err := sweep(f.applier); err != nil {
-		return err
+	// Rubbish is no reason not to work, and a bad disk none to end.
+	if err := errors.Join(f.applier.Sweep(), f.applier.Collect(ctx)); err != nil {
+		f.log.Warn("what an earlier run left could not all be removed", "error", err)
 	}
 	if err := f.load(ctx); err != nil {
 		return err
@@ -124,23 +125,15 @@ func (f *follower) load(ctx context.Context) error {
 	return err
 }
 
-// unfinished returns the delivery of the newest generation that is on disk and not done. One that
-// is being gone back from comes first: it need not be the newest.
+// unfinished returns the delivery of the generation that is to be taken up again, if there is one.
 func (f *follower) unfinished() (protocol.Delivery, bool) {
-	entries, err := f.applier.Journal.Entries()
-	if err != nil || len(entries) == 0 {
+	number, err := f.applier.Unfinished()
+	if err != nil || number == 0 {
 		return protocol.Delivery{}, false
 	}
-	last := entries[len(entries)-1]
-	if entry, ok := f.applier.Returning(entries); ok {
-		last = entry
-	}
-	if last.Step == journal.Accepted || last.Step == journal.Abandoned {
-		return protocol.Delivery{}, false // nothing of it here, or nothing more to do
-	}
-	delivery, err := f.applier.Generations.Delivery(last.Generation)
+	delivery, err := f.applier.Generations.Delivery(number)
 	if err != nil {
-		f.log.Warn("an unfinished generation waits for its plan to be delivered again", "generation", last.Generation, "error", err)
+		f.log.Warn("an unfinished generation waits for its plan to be delivered again", "generation", number, "error", err)
 		return protocol.Delivery{}, false
 	}
 	return delivery, true
@@ -171,7 +164,23 @@ func (f *follower) apply(ctx context.Context, delivery protocol.Delivery) {
 		defer close(app.done)
 		err := f.applier.Apply(actx, checked, delivery)
 		f.finished(checked.Plan, err)
+		f.remaining(actx, checked.Digest)
 	}(f.running)
+}
+
+// remaining takes up what a plan that has just failed had replaced too early: the generation that
+// runs, when it is not confirmed yet.
+func (f *follower) remaining(ctx context.Context, done string) {
+	delivery, ok := f.unfinished()
+	if !ok || ctx.Err() != nil {
+		return
+	}
+	checked, err := f.applier.Check(ctx, delivery)
+	if err != nil || checked.Digest == done {
+		return
+	}
+	f.status.plan(checked.Plan, checked.Digest)
+	f.finished(checked.Plan, f.applier.Apply(ctx, checked, delivery))
 }
 
 func (f *follower) finished(p *plan.Plan, err error) {

@@ -1,17 +1,21 @@
 // Package durable writes files so that after a power loss either the old or the new content is
-// there, never a part: temporary file, sync, mode and owner, rename, sync of the directory.
+// there, never a part: temporary file, mode and owner, sync, rename, sync of the directory. What
+// an interrupted write leaves has a name by which Sweep knows it.
 package durable
 
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
-
-	"github.com/google/renameio/v2"
+	"strings"
 )
+
+// tempPrefix begins the names of temporary files; nothing else of the agent's is called so.
+const tempPrefix = ".slipway-tmp-"
 
 // WriteFile replaces name atomically and makes it durable. Mode is exact, whatever the umask.
 func WriteFile(name string, content []byte, mode os.FileMode) error {
@@ -20,25 +24,51 @@ func WriteFile(name string, content []byte, mode os.FileMode) error {
 
 // WriteOwned is WriteFile for a file that belongs to a user of this machine, by name; "" leaves
 // it to the caller's own user. The file never exists under its name with another owner or mode.
-func WriteOwned(name string, content []byte, mode os.FileMode, owner string) error {
-	pending, err := renameio.NewPendingFile(name, renameio.WithPermissions(0o600), renameio.IgnoreUmask())
+func WriteOwned(name string, content []byte, mode os.FileMode, owner string) (err error) {
+	dir := filepath.Dir(name)
+	// Always in the directory itself: a rename is atomic only within one file system, and what is
+	// left of it is found there.
+	file, err := os.CreateTemp(dir, tempPrefix+filepath.Base(name)+"-")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	defer func() { _ = pending.Cleanup() }()
-	if _, err := pending.Write(content); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("write %s: %w", name, err), ignoreMissing(os.Remove(file.Name())))
+		}
+	}()
+	_, err = file.Write(content)
+	if err == nil {
+		err = Chown(file, owner)
 	}
-	if err := Chown(pending.File, owner); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+	if err == nil {
+		err = file.Chmod(mode)
 	}
-	if err := pending.Chmod(mode); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+	if err == nil {
+		err = file.Sync()
 	}
-	if err := pending.CloseAtomicallyReplace(); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
 	}
-	return SyncDir(filepath.Dir(name))
+	if err := os.Rename(file.Name(), name); err != nil {
+		return err
+	}
+	return SyncDir(dir)
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// removeAny removes what an interrupted call may have left, and does nothing when it has not.
+func removeAny(path string) error {
+	if _, err := os.Lstat(path); err != nil {
+		return ignoreMissing(err)
+	}
+	return os.RemoveAll(path)
 }
 
 // Chown gives an open file to a user by name and to that user's group; "" changes nothing.
@@ -74,10 +104,73 @@ func SyncDir(dir string) error {
 	return nil
 }
 
+// MkdirAll makes a directory and those above it that are missing, and makes their names durable.
+func MkdirAll(dir string, mode os.FileMode) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if err := MkdirAll(parent, mode); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make a directory: %w", err)
+	}
+	return SyncDir(parent)
+}
+
 // Symlink points the symbolic link name at target by one rename.
 func Symlink(target, name string) error {
-	if err := renameio.Symlink(target, name); err != nil {
+	temp := filepath.Join(filepath.Dir(name), tempPrefix+filepath.Base(name))
+	// One of that name is what an interrupted call left; there is one agent only.
+	if err := removeAny(temp); err != nil {
 		return fmt.Errorf("point %s at %s: %w", name, target, err)
 	}
+	if err := os.Symlink(target, temp); err != nil {
+		return fmt.Errorf("point %s at %s: %w", name, target, err)
+	}
+	if err := os.Rename(temp, name); err != nil {
+		return errors.Join(fmt.Errorf("point %s at %s: %w", name, target, err), ignoreMissing(os.Remove(temp)))
+	}
 	return SyncDir(filepath.Dir(name))
+}
+
+// RemoveAll removes a tree so that it is never there in part: it loses its name at once, and what
+// an interrupted call leaves of it is Sweep's.
+func RemoveAll(path string) error {
+	temp := filepath.Join(filepath.Dir(path), tempPrefix+filepath.Base(path))
+	if _, err := os.Lstat(path); err != nil {
+		return ignoreMissing(err)
+	}
+	if err := removeAny(temp); err != nil {
+		return err
+	}
+	if err := os.Rename(path, temp); err != nil {
+		return err
+	}
+	// Durable before the first file of it is gone, or a power loss could show the rest.
+	if err := SyncDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	return os.RemoveAll(temp)
+}
+
+// IsTemporary reports whether a file name is one that only an interrupted call leaves.
+func IsTemporary(name string) bool { return strings.HasPrefix(name, tempPrefix) }
+
+// Sweep removes what interrupted writes and removals left in a directory, not below it. One that
+// is not there has nothing left in it.
+func Sweep(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	for _, entry := range entries {
+		if IsTemporary(entry.Name()) {
+			if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
+				return fmt.Errorf("sweep %s: %w", dir, err)
+			}
+		}
+	}
+	return nil
 }

@@ -41,7 +41,7 @@ func (s *Store) Stage(checked *trust.Checked, delivery protocol.Delivery, filled
 	if err != nil {
 		return errors.Join(fmt.Errorf("stage generation %d: %w", number, err), os.RemoveAll(w.dir))
 	}
-	if err := os.RemoveAll(final); err != nil {
+	if err := durable.RemoveAll(final); err != nil {
 		return fmt.Errorf("stage generation %d: %w", number, err)
 	}
 	if err := os.Rename(w.dir, final); err != nil {

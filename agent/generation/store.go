@@ -139,9 +139,12 @@ func (s *Store) specPath(number uint64, unit string) string {
 	return filepath.Join(s.Dir(number), "exec", unit+".json")
 }
 
-// Sweep removes what interrupted staging left behind.
+// Sweep removes what interrupted staging, switching and removal left behind.
 func (s *Store) Sweep() error {
 	base := filepath.Join(s.Root, "generations")
+	if err := errors.Join(durable.Sweep(s.Root), durable.Sweep(base), durable.Sweep(filepath.Join(s.Current(), "exec"))); err != nil {
+		return fmt.Errorf("sweep the generations: %w", err)
+	}
 	entries, err := os.ReadDir(base)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -150,7 +153,7 @@ func (s *Store) Sweep() error {
 		return fmt.Errorf("sweep the generations: %w", err)
 	}
 	for _, entry := range entries {
-		if strings.HasSuffix(entry.Name(), tempSuffix) {
+		if number, ok := strings.CutSuffix(entry.Name(), tempSuffix); ok && isNumber(number) {
 			if err := os.RemoveAll(filepath.Join(base, entry.Name())); err != nil {
 				return fmt.Errorf("sweep the generations: %w", err)
 			}
@@ -159,9 +162,14 @@ func (s *Store) Sweep() error {
 	return nil
 }
 
-// Remove removes a generation's directory.
+func isNumber(name string) bool {
+	_, err := strconv.ParseUint(name, 10, 64)
+	return err == nil
+}
+
+// Remove removes a generation's directory, as a whole.
 func (s *Store) Remove(number uint64) error {
-	if err := os.RemoveAll(s.Dir(number)); err != nil {
+	if err := durable.RemoveAll(s.Dir(number)); err != nil {
 		return fmt.Errorf("remove generation %d: %w", number, err)
 	}
 	return nil

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"slipway.build/slipway/agent/durable"
 	"slipway.build/slipway/agent/protocol"
 )
 
@@ -22,7 +22,8 @@ const (
 	Accepted  Step = "accepted"  // verified; nothing of it is on disk yet
 	Staged    Step = "staged"    // the generation's directory is complete and durable
 	Switched  Step = "switched"  // current points to it; jobs may be outstanding
-	Confirmed Step = "confirmed" // its units were healthy
+	Settled   Step = "settled"   // its units are healthy; they have to stay so for a while
+	Confirmed Step = "confirmed" // its units were healthy, and stayed so
 	Returning Step = "returning" // it failed, and the generation before is being restored
 	Abandoned Step = "abandoned" // it failed; what was before it runs again, if there was something
 )
@@ -33,9 +34,21 @@ type Entry struct {
 	PlanDigest string    `json:"planDigest"`
 	Deployment string    `json:"deployment"`
 	Step       Step      `json:"step"`
-	Began      time.Time `json:"began"` // the plan's deadline counts from here
+	Began      time.Time `json:"began"` // by the wall clock; for people, who may have set it since
+	// Spent is how long was worked on it until Mark, a time since the boot named Boot: what the
+	// plan's deadline counts, however the wall clock is set.
+	Spent time.Duration `json:"spent,omitempty"`
+	Boot  string        `json:"boot,omitempty"`
+	Mark  time.Duration `json:"mark,omitempty"`
 	// Previous is the generation that ran before, 0 for none.
 	Previous uint64 `json:"previous,omitempty"`
+	// Fallback is the newest confirmed generation before this one, 0 for none: Previous, or what
+	// Previous itself would have gone back to.
+	Fallback uint64 `json:"fallback,omitempty"`
+	// Target is, in the step Returning, the generation to go back to.
+	Target uint64 `json:"target,omitempty"`
+	// Undo says, in the step Returning, that the switch had happened.
+	Undo bool `json:"undo,omitempty"`
 	// Jobs are what is still to be asked of systemd after the switch; the list shrinks.
 	Jobs []Job `json:"jobs,omitempty"`
 	// TasksDone names the tasks of the plan that are done.
@@ -46,6 +59,8 @@ type Entry struct {
 	Reported []string `json:"reported,omitempty"`
 	// Reason says why an abandoned generation failed.
 	Reason string `json:"reason,omitempty"`
+	// Log holds the last lines of the unit that made it fail.
+	Log string `json:"log,omitempty"`
 	// Actor is who gave the generation up when the agent did not do so by itself.
 	Actor string `json:"actor,omitempty"`
 }
@@ -71,7 +86,7 @@ type Journal struct{ db *bbolt.DB }
 
 // Open opens the journal in dir, and makes both when they are not there.
 func Open(dir string) (*Journal, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open the journal: %w", err)
 	}
 	path := filepath.Join(dir, "journal.db")

@@ -37,8 +37,12 @@ type Plan struct {
 	Tasks []Task `json:"tasks,omitempty"`
 	// Checks are looked at for as long as this generation is current.
 	Checks []Check `json:"checks,omitempty"`
-	// Deadline bounds the time from the first step of applying the plan to healthy.
+	// Deadline bounds the time from the first step of applying the plan until its units are active.
 	Deadline Duration `json:"deadline"`
+	// Confirm is how long they have to stay active before the generation counts as healthy; until
+	// then it is undone when they do not. Zero, and the first generation of a node, which has
+	// nothing to go back to, need not.
+	Confirm Duration `json:"confirm,omitempty"`
 }
 
 // Node says for which node the plan is. An agent refuses a plan for another id.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"slipway.build/slipway/agent/fault"
 )
@@ -26,6 +27,9 @@ const (
 	versionPattern = `^[a-zA-Z0-9._-]{1,64}$`
 	envPattern     = `^[A-Za-z_][A-Za-z0-9_]*=`
 )
+
+// maxConfirm bounds the confirmation window: until its end a deployment is under way.
+const maxConfirm = Duration(time.Hour)
 
 // AgentUnit is the agent's own unit; no plan may bring a unit of that name.
 const AgentUnit = "slipway-agent.service"
@@ -104,6 +108,9 @@ func (v *validation) head() {
 	}
 	if p.Deadline <= 0 {
 		v.fail("deadline", p.Deadline.String(), "must be greater than zero")
+	}
+	if p.Confirm < 0 || p.Confirm > maxConfirm {
+		v.fail("confirm", p.Confirm.String(), "must be between zero and %s", maxConfirm)
 	}
 }
 

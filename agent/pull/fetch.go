@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"slipway.build/slipway/agent/durable"
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/agent/pull/mirror"
 	"slipway.build/slipway/agent/pull/unpack"
@@ -207,7 +208,7 @@ func (f *fetch) publish() error {
 	}
 	final := f.store.Path(f.Manifest)
 	// An older form of the same image (without what is wanted now) makes room.
-	if err := os.RemoveAll(final); err != nil {
+	if err := durable.RemoveAll(final); err != nil {
 		return fmt.Errorf("replace the stored image: %w", err)
 	}
 	if err := os.Rename(f.dir, final); err != nil {

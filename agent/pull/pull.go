@@ -5,12 +5,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"slipway.build/slipway/agent/durable"
 
 	"slipway.build/slipway/agent/pull/mirror"
 	"slipway.build/slipway/imagebuild/lock"
@@ -75,7 +76,7 @@ func (p *Puller) Pull(ctx context.Context, wants []Want, registries []string, pr
 	if len(missing) == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(p.Store.Dir, 0o755); err != nil {
+	if err := durable.MkdirAll(p.Store.Dir, 0o755); err != nil {
 		return fmt.Errorf("make the image store: %w", err)
 	}
 	contents, err := p.Store.contents()

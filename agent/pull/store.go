@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"slipway.build/slipway/agent/durable"
 	"slipway.build/slipway/imagebuild/lock"
 )
 
@@ -79,7 +80,8 @@ func (s *Store) Has(want Want) bool {
 	return true
 }
 
-// Sweep removes what interrupted fetches left behind. Call it once, before the first fetch.
+// Sweep removes what interrupted fetches and removals left behind. Call it once, before the first
+// fetch.
 func (s *Store) Sweep() error {
 	entries, err := os.ReadDir(s.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -95,10 +97,11 @@ func (s *Store) Sweep() error {
 			}
 		}
 	}
-	return nil
+	return durable.Sweep(s.Dir)
 }
 
-// Collect removes every image whose manifest is not in keep.
+// Collect removes every image whose manifest is not in keep, each as a whole. What is no image by
+// its name stays.
 func (s *Store) Collect(keep map[string]bool) error {
 	entries, err := os.ReadDir(s.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -108,12 +111,18 @@ func (s *Store) Collect(keep map[string]bool) error {
 		return fmt.Errorf("collect images: %w", err)
 	}
 	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), tempPrefix) || keep["sha256:"+entry.Name()] {
+		if !entry.IsDir() || !isDigest(entry.Name()) || keep["sha256:"+entry.Name()] {
 			continue
 		}
-		if err := os.RemoveAll(filepath.Join(s.Dir, entry.Name())); err != nil {
+		if err := durable.RemoveAll(filepath.Join(s.Dir, entry.Name())); err != nil {
 			return fmt.Errorf("collect image %s: %w", entry.Name(), err)
 		}
 	}
 	return nil
+}
+
+// isDigest reports whether a name is the hexadecimal form of a sha256.
+func isDigest(name string) bool {
+	const length = 64
+	return len(name) == length && strings.Trim(name, "0123456789abcdef") == ""
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -39,7 +40,7 @@ func (k *Keeper) Ensure(ctx context.Context, wanted []plan.Secret) error {
 	if len(wanted) == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(k.Dir, 0o755); err != nil {
+	if err := durable.MkdirAll(k.Dir, 0o755); err != nil {
 		return fmt.Errorf("keep secrets: %w", err)
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -72,7 +73,7 @@ func (k *Keeper) fetch(ctx context.Context, secret plan.Secret) ([]byte, error) 
 	}
 }
 
-// Collect removes the values whose file names are not in keep.
+// Collect removes the values whose file names are not in keep. What has no name of ours stays.
 func (k *Keeper) Collect(keep map[string]bool) error {
 	entries, err := os.ReadDir(k.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -82,7 +83,7 @@ func (k *Keeper) Collect(keep map[string]bool) error {
 		return fmt.Errorf("collect secrets: %w", err)
 	}
 	for _, entry := range entries {
-		if !keep[entry.Name()] {
+		if ours := entry.Type().IsRegular() && strings.Contains(entry.Name(), "@"); ours && !keep[entry.Name()] {
 			if err := os.Remove(filepath.Join(k.Dir, entry.Name())); err != nil {
 				return fmt.Errorf("collect secret %s: %w", entry.Name(), err)
 			}

@@ -95,7 +95,9 @@ func (o *Outbox) Progress(signal protocol.Signal) {
 }
 
 func (o *Outbox) fill(signal *protocol.Signal) {
-	signal.ID = uuid.NewString()
+	if signal.ID == "" {
+		signal.ID = uuid.NewString()
+	}
 	signal.Node = o.node
 	signal.Time = o.now().UTC()
 }

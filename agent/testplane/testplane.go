@@ -53,6 +53,7 @@ type Plane struct {
 	joinedBy   string // the key that the token was used with
 	polls      int
 	statements [][]byte // of plan keys
+	between    func(http.Handler) http.Handler
 }
 
 // New starts a control plane on loopback.
@@ -218,7 +219,7 @@ func (p *Plane) handler() http.Handler {
 	mux.HandleFunc("POST /node/v1/signals", p.withIdentity(p.take))
 	mux.HandleFunc("POST /node/v1/certificates", p.withIdentity(p.certificates))
 	mux.HandleFunc("GET /node/v1/secrets/{secret}", p.withIdentity(p.secret))
-	return mux
+	return p.disturbed(mux)
 }
 
 func (p *Plane) withIdentity(next http.HandlerFunc) http.HandlerFunc {

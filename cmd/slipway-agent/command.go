@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"slipway.build/slipway/agent/daemon"
+	"slipway.build/slipway/agent/faultpoint"
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/self"
 )
@@ -70,6 +71,7 @@ func newRoot(out io.Writer) *cobra.Command {
 
 func runCommand() *cobra.Command {
 	config := daemon.Defaults()
+	config.Now = faultpoint.Now
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Join, follow this node's plan and apply it (what the unit runs)",

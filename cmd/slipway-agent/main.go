@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"slipway.build/slipway/agent/faultpoint"
 	"slipway.build/slipway/agent/generator"
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/run"
@@ -27,6 +28,10 @@ func main() {
 		os.Exit(run.Main(os.Args[2], os.Stderr))
 	}
 	runtime.UnlockOSThread()
+	if err := faultpoint.Enter(); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "slipway-agent:", err)
+		os.Exit(exitFailed)
+	}
 	os.Exit(command())
 }
 
