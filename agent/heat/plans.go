@@ -64,7 +64,7 @@ func (f FilePlans) await(ctx context.Context, digest string) error {
 		case err == nil && now.PlanDigest == digest && now.Doing == status.Failed:
 			return fmt.Errorf("the plan failed: %s", now.Reason)
 		case (err != nil || now.PlanDigest != digest) && time.Since(began) > takeUp:
-			return fmt.Errorf("no agent took the plan up within %s: is `slipway-agent run --plan %s` running, and does its log say that the plan was refused?", takeUp, f.Path)
+			return fmt.Errorf("no agent took the plan up within %s: is `slipway-agent run --plan %s` running?%s", takeUp, f.Path, refusal(now, err))
 		}
 		select {
 		case <-ctx.Done():
@@ -72,6 +72,17 @@ func (f FilePlans) await(ctx context.Context, digest string) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// refusal says what the other agent's status says of the plan that it did not take up.
+func refusal(now *status.Status, err error) string {
+	if err != nil {
+		return " " + err.Error()
+	}
+	if now.Phase == protocol.Failed && now.Reason != "" {
+		return " Its status says: " + now.Reason
+	}
+	return ""
 }
 
 // digestOf is the digest of the plan in a delivery. Nothing is verified here.

@@ -166,7 +166,11 @@ func (t *teller) repeats(to notify.Target) []time.Duration {
 // one says one signal.
 func (t *teller) one(ctx context.Context, e ledger.Entry) error {
 	if e.Telling == ledger.Sent {
-		if _, answered := t.gatherer.collect(ctx); !answered {
+		changed, answered := t.gatherer.collect(ctx)
+		if changed {
+			t.gatherer.soon()
+		}
+		if !answered {
 			t.tries[e.ID].next = time.Now().Add(t.tries[e.ID].waits.Next())
 			return nil // nobody knows whether it is still wanted
 		}

@@ -241,6 +241,20 @@ func TestWhatHeatConfigHasDoneIsNotDoneAgain(t *testing.T) {
 	}
 }
 
+func TestTheTransportOfTheAgentOfOldIsTakenOver(t *testing.T) {
+	r := newRig(t)
+	r.boot(r.cloud.CFNSection()) // user data is of the first boot, and out of date
+	r.cloud.Set("os-collect-config", r.cloud.HeatSection("cfn"))
+	r.put("occ/os_config_files.json", `["/var/lib/os-collect-config/ec2.json", "/var/lib/os-collect-config/heat.json"]`, 0o600)
+	r.put("occ/ec2.json", `{"instance-id": "i-1"}`, 0o600)
+	r.put("occ/heat.json", string(r.cloud.Document()), 0o600)
+	r.cloud.Deploy(testcloud.Deployment{ID: "d", Config: r.counting("d", "")})
+	r.start()
+	if result := r.cloud.AwaitResult("d"); result.Status != testcloud.Complete || r.cloud.Calls(testcloud.CFN) != 0 {
+		t.Errorf("%+v, and %d calls of the old transport", result, r.cloud.Calls(testcloud.CFN))
+	}
+}
+
 func TestTheAgentsOfOldFindWhatTheyNeedToGoOn(t *testing.T) {
 	r := newRig(t)
 	r.boot(r.cloud.HeatSection())
@@ -322,6 +336,26 @@ func TestASignedAddressThatIsTooOldIsHeldAndSpokenOf(t *testing.T) {
 	r.restart()
 	if result := r.cloud.AwaitResult("d"); result.Status != testcloud.Complete || r.runs("d") != 1 {
 		t.Errorf("%+v", result)
+	}
+}
+
+func TestClocksThatDifferDoNoHarm(t *testing.T) {
+	for _, skew := range []time.Duration{20 * time.Minute, -20 * time.Minute} {
+		for _, collector := range []string{"heat", "cfn"} {
+			t.Run(fmt.Sprintf("%s with %s", collector, skew), func(t *testing.T) {
+				r := newRig(t)
+				r.cloud.SkewClock(skew)
+				r.boot(map[string]func() map[string]any{"heat": func() map[string]any { return r.cloud.HeatSection() }, "cfn": r.cloud.CFNSection}[collector]())
+				r.cloud.Deploy(testcloud.Deployment{ID: "d", Transport: testcloud.CFNSignals, Config: r.counting("d", "")})
+				r.cloud.Deploy(testcloud.Deployment{ID: "e", Config: r.counting("e", "")})
+				r.start()
+				for _, id := range []string{"d", "e"} {
+					if result := r.cloud.AwaitResult(id); result.Status != testcloud.Complete {
+						t.Errorf("%+v", result)
+					}
+				}
+			})
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"slipway.build/slipway/agent/backoff"
@@ -51,6 +52,7 @@ func (w *worker) run(ctx context.Context) error {
 			if err == nil {
 				waits.Reset()
 				done = v.number
+				debug.FreeOSMemory() // from here on this process mostly waits
 			} else {
 				retry = time.After(waits.Next())
 			}

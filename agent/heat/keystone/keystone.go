@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -129,10 +130,13 @@ func (c *Client) authenticate(ctx context.Context, credentials Credentials) (*to
 	if err != nil {
 		return nil, err
 	}
-	answer, err := c.HTTP.Do(ctx, rest.Request{
-		Method: http.MethodPost, URL: Base(credentials.AuthURL) + "/v3/auth/tokens", Body: body,
-		Header: map[string]string{"Content-Type": "application/json", "Accept": "application/json"},
-	})
+	base := Base(credentials.AuthURL)
+	answer, err := c.post(ctx, base+"/v3", body)
+	if rest.StatusOf(err) == http.StatusNotFound {
+		if address, found := c.discover(ctx, base); found {
+			answer, err = c.post(ctx, address, body)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -157,6 +161,49 @@ func (c *Client) authenticate(ctx context.Context, credentials Credentials) (*to
 	}
 	t.until = c.Now().Add(max(parsed.Token.ExpiresAt.Sub(now)-early, shortest))
 	return t, nil
+}
+
+func (c *Client) post(ctx context.Context, address string, body []byte) (*rest.Response, error) {
+	return c.HTTP.Do(ctx, rest.Request{
+		Method: http.MethodPost, URL: address + "/auth/tokens", Body: body,
+		Header: map[string]string{"Content-Type": "application/json", "Accept": "application/json"},
+	})
+}
+
+// discover asks a Keystone that has no v3 where every Keystone has it where its own is.
+func (c *Client) discover(ctx context.Context, base string) (address string, found bool) {
+	var list struct {
+		Versions struct {
+			Values []struct {
+				ID    string `json:"id"`
+				Links []struct {
+					Rel  string `json:"rel"`
+					Href string `json:"href"`
+				} `json:"links"`
+			} `json:"values"`
+		} `json:"versions"`
+	}
+	// A list of versions has status 300.
+	raw, err := c.HTTP.Any(ctx, rest.Request{Method: http.MethodGet, URL: base + "/", Header: map[string]string{"Accept": "application/json"}})
+	if err != nil || json.Unmarshal(raw, &list) != nil {
+		return "", false
+	}
+	for _, version := range list.Versions.Values {
+		for _, link := range version.Links {
+			if strings.HasPrefix(version.ID, "v3") && link.Rel == "self" && sameHost(base, link.Href) {
+				return strings.TrimRight(link.Href, "/"), true
+			}
+		}
+	}
+	return "", false
+}
+
+// sameHost reports whether an address that a server names is on the server itself: a password
+// goes there.
+func sameHost(base, address string) bool {
+	a, err1 := url.Parse(base)
+	b, err2 := url.Parse(address)
+	return err1 == nil && err2 == nil && a.Host == b.Host && a.Scheme == b.Scheme
 }
 
 // request is the body of POST /v3/auth/tokens.
@@ -190,7 +237,7 @@ func (t *token) endpoint(serviceType, region string) (string, error) {
 		for _, e := range s.Endpoints {
 			public := e.Interface == "public" || e.Interface == "publicURL"
 			if public && (region == "" || e.Region == region || e.RegionID == region) {
-				return strings.TrimRight(e.URL, "/"), nil
+				return unversioned(serviceType, strings.TrimRight(e.URL, "/")), nil
 			}
 		}
 	}
@@ -198,4 +245,15 @@ func (t *token) endpoint(serviceType, region string) (string, error) {
 		return "", fault.Retriablef("Keystone's catalog has no public endpoint of %s", serviceType)
 	}
 	return "", fault.Retriablef("Keystone's catalog has no public endpoint of %s in region %s", serviceType, region)
+}
+
+// unversioned takes the version off Zaqar's endpoint, where an operator has put one: paths below
+// it begin with their own.
+func unversioned(serviceType, address string) string {
+	if serviceType == Messaging {
+		for _, version := range []string{"/v1.1", "/v2"} {
+			address = strings.TrimSuffix(address, version)
+		}
+	}
+	return address
 }

@@ -1,7 +1,11 @@
 package keystone_test
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -99,5 +103,28 @@ func TestARegionThatIsNotInTheCatalogIsNamed(t *testing.T) {
 	r.credentials.Password = "wrong-password"
 	if err := r.get(t); err == nil || strings.Contains(err.Error(), "wrong-password") {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestAKeystoneThatIsElsewhereIsAskedWhere(t *testing.T) {
+	r := newRig(t)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		switch {
+		case q.URL.Path == "/" && q.Method == http.MethodGet:
+			w.WriteHeader(http.StatusMultipleChoices)
+			_, _ = io.WriteString(w, `{"versions":{"values":[{"id":"v2.0","links":[{"rel":"self","href":"http://`+q.Host+`/v2.0/"}]},
+				{"id":"v3.14","links":[{"rel":"self","href":"http://elsewhere.test/"},{"rel":"self","href":"http://`+q.Host+`/odd/v3/"}]}]}}`)
+		case q.URL.Path == "/odd/v3/auth/tokens":
+			q.URL.Path = "/identity/v3/auth/tokens"
+			target, _ := url.Parse(r.cloud.URL)
+			httputil.NewSingleHostReverseProxy(target).ServeHTTP(w, q)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer elsewhere.Close()
+	r.credentials.AuthURL = elsewhere.URL + "/v2.0"
+	if err := r.get(t); err != nil {
+		t.Error(err)
 	}
 }

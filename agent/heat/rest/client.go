@@ -86,19 +86,35 @@ func StatusOf(err error) int {
 // Do makes a call. All failures are retriable faults; a status outside of 2xx and 304 is a
 // StatusError. Neither names the query, which may be a signature.
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
+	response, err := c.answer(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if response.Status/100 != 2 && response.Status != http.StatusNotModified {
+		return nil, fault.Retriablef("%w", &StatusError{Status: response.Status, What: describe(r), Body: excerpt(response.Body)})
+	}
+	return response, nil
+}
+
+// Any makes a call and returns the answer's body whatever its status.
+func (c *Client) Any(ctx context.Context, r Request) ([]byte, error) {
+	response, err := c.answer(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return response.Body, nil
+}
+
+func (c *Client) answer(ctx context.Context, r Request) (*Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	what := describe(r)
 	response, err := c.once(ctx, r)
 	var unknown x509.UnknownAuthorityError
 	if errors.As(err, &unknown) && c.forget() {
 		response, err = c.once(ctx, r)
 	}
 	if err != nil {
-		return nil, fault.Retriablef("%s: %w", what, withoutURL(err))
-	}
-	if response.Status/100 != 2 && response.Status != http.StatusNotModified {
-		return nil, fault.Retriablef("%w", &StatusError{Status: response.Status, What: what, Body: excerpt(response.Body)})
+		return nil, fault.Retriablef("%s: %w", describe(r), withoutURL(err))
 	}
 	return response, nil
 }

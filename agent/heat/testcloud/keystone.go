@@ -16,6 +16,14 @@ func (c *Cloud) ExpireTokens() {
 	clear(c.tokens)
 }
 
+// versions is what Keystone says of itself.
+func (c *Cloud) versions(w http.ResponseWriter, _ *http.Request) {
+	type object = map[string]any
+	write(w, http.StatusMultipleChoices, object{"versions": object{"values": []object{
+		{"id": "v3.14", "status": "stable", "links": []object{{"rel": "self", "href": c.URL + "/identity/v3/"}}},
+	}}})
+}
+
 func (c *Cloud) authenticate(w http.ResponseWriter, r *http.Request) {
 	if !c.enter(w, Token) {
 		return
