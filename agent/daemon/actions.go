@@ -17,7 +17,6 @@ import (
 	"slipway.build/slipway/agent/bundle"
 	"slipway.build/slipway/agent/conditions"
 	"slipway.build/slipway/agent/debug"
-	"slipway.build/slipway/agent/nodeapi"
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/agent/signal"
@@ -25,7 +24,7 @@ import (
 )
 
 // actions returns who does remote actions, with all kinds that this agent can do.
-func (c Config) actions(a *apply.Applier, w *watched, api *nodeapi.Client, outbox *signal.Outbox, log *slog.Logger) *act.Runner {
+func (c Config) actions(a *apply.Applier, w *watched, api controlPlane, outbox *signal.Outbox, log *slog.Logger) *act.Runner {
 	current := func() (*plan.Plan, error) { return currentPlan(c.Root) }
 	node := &debug.Node{
 		Root: c.Root, TrustDir: c.TrustDir, BakedLock: c.BakedLock, ConfigFile: c.ConfigFile, StatusFile: c.StatusFile,

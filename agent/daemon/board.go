@@ -13,7 +13,6 @@ import (
 	"slipway.build/slipway/agent/conditions"
 	"slipway.build/slipway/agent/join"
 	"slipway.build/slipway/agent/journal"
-	"slipway.build/slipway/agent/nodeapi"
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/signal"
 	"slipway.build/slipway/units/drive"
@@ -23,7 +22,7 @@ import (
 type watched struct {
 	root     string
 	identity *join.Identity
-	api      *nodeapi.Client
+	api      controlPlane
 	memory   *journal.Journal
 	systemd  drive.Driver
 

@@ -20,7 +20,6 @@ import (
 	"slipway.build/slipway/agent/join"
 	"slipway.build/slipway/agent/journal"
 	"slipway.build/slipway/agent/local"
-	"slipway.build/slipway/agent/nodeapi"
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/agent/pull"
@@ -71,7 +70,7 @@ func Defaults() Config {
 // Run runs the agent until ctx ends. It returns an error only when it cannot go on: a refused
 // join, a journal that cannot be opened, no systemd.
 func Run(ctx context.Context, c Config, log *slog.Logger) error {
-	config, err := join.AwaitConfig(ctx, c.ConfigFile, log)
+	config, err := c.await(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -87,7 +86,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 		return err
 	}
 	show.doing("waiting for a plan")
-	api, err := nodeapi.New(config.ControlPlane, config.CA, identity.Certificate)
+	api, err := c.dial(config, identity.Certificate, log)
 	if err != nil {
 		return err
 	}
@@ -141,7 +140,7 @@ func (c Config) lockKeys() string { return filepath.Join(c.state(), trust.LockKe
 
 // enter joins, on a connection of its own: the next ones carry the certificate.
 func enter(ctx context.Context, c Config, config protocol.AgentConfig, log *slog.Logger) (*join.Identity, error) {
-	api, err := nodeapi.New(config.ControlPlane, config.CA, nil)
+	api, err := c.dial(config, nil, log)
 	if err != nil {
 		return nil, err
 	}
@@ -154,14 +153,14 @@ func enter(ctx context.Context, c Config, config protocol.AgentConfig, log *slog
 	return identity, nil
 }
 
-func (c Config) source(api *nodeapi.Client, log *slog.Logger) planSource {
+func (c Config) source(api source.API, log *slog.Logger) planSource {
 	if c.PlanFile != "" {
 		return &source.File{Path: c.PlanFile, Log: log}
 	}
 	return &source.ControlPlane{API: api, Log: log}
 }
 
-func (c Config) applier(identity *join.Identity, api *nodeapi.Client, memory *journal.Journal, systemd drive.Driver, r apply.Reporter, log *slog.Logger) *apply.Applier {
+func (c Config) applier(identity *join.Identity, api controlPlane, memory *journal.Journal, systemd drive.Driver, r apply.Reporter, log *slog.Logger) *apply.Applier {
 	images := &pull.Store{Dir: filepath.Join(c.Root, "images")}
 	pki := filepath.Join(c.Root, "pki")
 	return &apply.Applier{

@@ -18,7 +18,10 @@ import (
 )
 
 // ReadConfig reads the agent's configuration. Unknown and missing fields are terminal errors.
-func ReadConfig(path string) (protocol.AgentConfig, error) {
+func ReadConfig(path string) (protocol.AgentConfig, error) { return readConfig(path, false) }
+
+// readConfig reads the configuration; alone lets it name no control plane, and then nothing of one.
+func readConfig(path string, alone bool) (protocol.AgentConfig, error) {
 	var config protocol.AgentConfig
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -29,8 +32,9 @@ func ReadConfig(path string) (protocol.AgentConfig, error) {
 	if err := dec.Decode(&config); err != nil {
 		return config, fault.Terminalf("%s: %w", path, err)
 	}
+	alone = alone && config.ControlPlane+config.CA+config.Token == ""
 	for name, value := range map[string]string{"controlPlane": config.ControlPlane, "ca": config.CA, "node": config.Node} {
-		if value == "" {
+		if value == "" && (!alone || name == "node") {
 			return config, fault.Terminalf("%s: %s is missing", path, name)
 		}
 	}
@@ -43,7 +47,17 @@ func ReadConfig(path string) (protocol.AgentConfig, error) {
 // AwaitConfig returns the configuration as soon as it is there and whole. Until then it watches
 // the directory; a file that cannot be used yet is reported once per change and waited for.
 func AwaitConfig(ctx context.Context, path string, log *slog.Logger) (protocol.AgentConfig, error) {
-	if config, err := ReadConfig(path); err == nil {
+	return awaitConfig(ctx, path, false, log)
+}
+
+// AwaitConfigAlone is AwaitConfig for an agent that can do without a control plane: a
+// configuration that names nothing but the node is whole.
+func AwaitConfigAlone(ctx context.Context, path string, log *slog.Logger) (protocol.AgentConfig, error) {
+	return awaitConfig(ctx, path, true, log)
+}
+
+func awaitConfig(ctx context.Context, path string, alone bool, log *slog.Logger) (protocol.AgentConfig, error) {
+	if config, err := readConfig(path, alone); err == nil {
 		return config, nil
 	}
 	watcher, err := fsnotify.NewWatcher()
@@ -59,7 +73,7 @@ func AwaitConfig(ctx context.Context, path string, log *slog.Logger) (protocol.A
 		return protocol.AgentConfig{}, fmt.Errorf("watch for %s: %w", path, err)
 	}
 	for {
-		config, err := ReadConfig(path)
+		config, err := readConfig(path, alone)
 		if err == nil {
 			return config, nil
 		}

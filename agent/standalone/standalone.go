@@ -1,0 +1,127 @@
+package standalone
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"log/slog"
+	"math/big"
+	"strings"
+	"time"
+
+	"slipway.build/slipway/agent/fault"
+	"slipway.build/slipway/agent/protocol"
+)
+
+// Local answers for the control plane.
+type Local struct {
+	Keys *Keys
+	Log  *slog.Logger
+}
+
+// Join gives the node a certificate that nobody but itself has any use for, and the keys of the
+// file. There is no token: who can write the file is who decides.
+func (l *Local) Join(_ context.Context, request protocol.JoinRequest) (*protocol.JoinResponse, error) {
+	certificate, err := certify(request.Node, request.CSR)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.JoinResponse{Certificate: certificate, PlanKeys: l.Keys.List}, nil
+}
+
+// Renew gives the node a certificate anew.
+func (l *Local) Renew(_ context.Context, request protocol.RenewRequest) (*protocol.RenewResponse, error) {
+	certificate, err := certify(request.Node, request.CSR)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.RenewResponse{Certificate: certificate}, nil
+}
+
+// lifetime of the certificate: it proves nothing to anybody, so it never has to be renewed.
+const lifetime = 100 * 365 * 24 * time.Hour
+
+// certify signs the request's key with one that is forgotten at once.
+func certify(node, csr string) (string, error) {
+	block, _ := pem.Decode([]byte(csr))
+	if block == nil {
+		return "", fault.Terminalf("identity of node %s: the request is no PEM", node)
+	}
+	request, err := x509.ParseCertificateRequest(block.Bytes)
+	if err == nil {
+		err = request.CheckSignature()
+	}
+	if err != nil {
+		return "", fault.Terminalf("identity of node %s: %w", node, err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", fault.Retriablef("identity of node %s: %w", node, err)
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return "", fault.Retriablef("identity of node %s: %w", node, err)
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "node:" + node},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(lifetime), KeyUsage: x509.KeyUsageDigitalSignature,
+	}
+	issuer := &x509.Certificate{Subject: pkix.Name{CommonName: "nobody"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, issuer, request.PublicKey, key)
+	if err != nil {
+		return "", fault.Terminalf("identity of node %s: %w", node, err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), nil
+}
+
+// Certificates refuses: there is no authority here.
+func (l *Local) Certificates(_ context.Context, requests []protocol.CertificateRequest) ([]protocol.CertificateResponse, error) {
+	var names []string
+	for _, request := range requests {
+		names = append(names, request.Name)
+	}
+	return nil, fault.Terminalf("a node without a control plane has nobody to certify %s: its plan may have no certificates", strings.Join(names, ", "))
+}
+
+// Secret refuses: a value that the plan wants has to be on the node already.
+func (l *Local) Secret(_ context.Context, name, version string) ([]byte, error) {
+	return nil, fault.Terminalf("a node without a control plane has nobody to ask for secret %s@%s: put its value there before the plan", name, version)
+}
+
+// Archive refuses: there is nobody to send it to.
+func (l *Local) Archive(context.Context, string, int64, io.Reader) error {
+	return fault.Terminalf("a node without a control plane has nobody to send an archive to: `slipway-agent bundle` writes one here")
+}
+
+// Signals takes signals into the log.
+func (l *Local) Signals(_ context.Context, signals []protocol.Signal) error {
+	for _, s := range signals {
+		switch {
+		case s.Progress != nil, s.Phase == protocol.Observed:
+			l.Log.Debug("signal", "phase", s.Phase, "deployment", s.Deployment)
+		case s.Reason != "":
+			l.Log.Warn("signal", "phase", s.Phase, "deployment", s.Deployment, "reason", s.Reason)
+		default:
+			l.Log.Info("signal", "phase", s.Phase, "deployment", s.Deployment)
+		}
+	}
+	return nil
+}
+
+// Plan waits: plans come from a file.
+func (l *Local) Plan(ctx context.Context, _ string, _ time.Duration) (*protocol.Delivery, string, error) {
+	<-ctx.Done()
+	return nil, "", context.Cause(ctx)
+}
+
+// Clock tells that there is no other clock to compare with.
+func (l *Local) Clock() (ahead, within time.Duration, at time.Time) { return 0, 0, time.Time{} }
+
+// Close does nothing.
+func (l *Local) Close() {}
