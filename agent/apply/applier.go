@@ -131,9 +131,12 @@ func (a *Applier) accepted() (trust.Accepted, error) {
 // deployment waits for the answer, even when its signature is worth nothing.
 func (a *Applier) refuse(delivery protocol.Delivery, cause error) error {
 	claim := plan.ClaimOf(delivery.Envelope)
-	signal := a.Reporter.Prepare(identified(protocol.Signal{
-		Deployment: claim.Deployment, PlanDigest: claim.Digest, Phase: protocol.Failed, Reason: cause.Error(),
-	}))
+	signal := protocol.Signal{Deployment: claim.Deployment, PlanDigest: claim.Digest, Phase: protocol.Failed, Reason: cause.Error()}
+	if claim.Node != a.Trust.Node || claim.Deployment == "" {
+		// It is none of ours, so no deployment of ours has failed; that it came is an event all the same.
+		signal.Deployment, signal.Phase = "", protocol.Refused
+	}
+	signal = a.Reporter.Prepare(identified(signal))
 	a.Log.Error("a plan is refused", "deployment", claim.Deployment, "error", cause)
 	defer a.Reporter.Queued()
 	return a.Journal.Enqueue(signal)

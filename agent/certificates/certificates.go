@@ -1,23 +1,23 @@
 // Package certificates makes the key pairs of a plan on the node and has them certified by the
-// control plane, all in one call. A key leaves the node never, its pair only as a whole.
+// control plane, all in one call, and again at two thirds of their lives. A key leaves the node
+// never, and stays the same for as long as its pair is wanted: a renewal replaces the certificate
+// alone, so no reader ever meets a mixed pair.
 package certificates
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/x509"
-	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"slipway.build/slipway/agent/backoff"
 	"slipway.build/slipway/agent/durable"
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/agent/join"
+	"slipway.build/slipway/agent/journal"
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
 )
@@ -27,19 +27,17 @@ type API interface {
 	Certificates(context.Context, []protocol.CertificateRequest) ([]protocol.CertificateResponse, error)
 }
 
-// Maker keeps the key pairs in Dir, one directory each.
+// Maker keeps the key pairs in Dir, one directory each. It is safe for concurrent use.
 type Maker struct {
 	Dir string
 	API API
 	Now func() time.Time
-}
+	// Owe journals restarts before a certificate that calls for them is replaced; nil when nobody
+	// does them.
+	Owe func([]journal.Owed) error
 
-// Files of a pair's directory. The request says what the pair was made for.
-const (
-	keyFile     = "tls.key"
-	certFile    = "tls.crt"
-	requestFile = "request.json"
-)
+	mu sync.Mutex // held while a pair is written
+}
 
 // Ensure makes all pairs that are missing, were made for another purpose or owner, or have less
 // than a third of their life left. Retriable faults are retried until ctx ends; a refusal by
@@ -51,39 +49,38 @@ func (m *Maker) Ensure(ctx context.Context, wanted []plan.Certificate) error {
 			missing = append(missing, certificate)
 		}
 	}
-	if len(missing) == 0 {
+	return m.Renew(ctx, missing)
+}
+
+// Renew makes the pairs anew, however much of their life is left.
+func (m *Maker) Renew(ctx context.Context, wanted []plan.Certificate) error {
+	if len(wanted) == 0 {
 		return nil
 	}
-	requests := make([]protocol.CertificateRequest, len(missing))
-	keys := make([]pair, len(missing))
-	for i, certificate := range missing {
-		key, encoded, err := join.NewKey()
+	requests := make([]protocol.CertificateRequest, len(wanted))
+	pairs := make([]pair, len(wanted))
+	for i, certificate := range wanted {
+		p, err := m.begin(certificate)
+		if err != nil {
+			return fmt.Errorf("certificate %s: %w", certificate.Name, err)
+		}
+		csr, err := join.Request(p.key, certificate.Name)
 		if err != nil {
 			return err
 		}
-		csr, err := join.Request(key, certificate.Name)
-		if err != nil {
-			return err
-		}
-		keys[i] = pair{certificate: certificate, key: key, keyPEM: encoded}
+		pairs[i] = p
 		requests[i] = protocol.CertificateRequest{Name: certificate.Name, Purpose: certificate.Purpose, CSR: csr}
 	}
 	chains, err := m.request(ctx, requests)
 	if err != nil {
 		return fmt.Errorf("certificates: %w", err)
 	}
-	for _, p := range keys {
-		if err := m.store(p, chains[p.certificate.Name]); err != nil {
-			return fmt.Errorf("certificate %s: %w", p.certificate.Name, err)
+	for _, p := range pairs {
+		if err := m.store(p, chains[p.wanted.Name]); err != nil {
+			return fmt.Errorf("certificate %s: %w", p.wanted.Name, err)
 		}
 	}
 	return durable.SyncDir(m.Dir) // the names of new pairs
-}
-
-type pair struct {
-	certificate plan.Certificate
-	key         *ecdsa.PrivateKey
-	keyPEM      []byte
 }
 
 func (m *Maker) request(ctx context.Context, requests []protocol.CertificateRequest) (map[string]string, error) {
@@ -106,71 +103,26 @@ func (m *Maker) request(ctx context.Context, requests []protocol.CertificateRequ
 	}
 }
 
-// good reports whether the stored pair serves the certificate wanted.
-func (m *Maker) good(wanted plan.Certificate) bool {
-	dir := filepath.Join(m.Dir, wanted.Name)
-	raw, err := os.ReadFile(filepath.Join(dir, requestFile))
-	if err != nil {
-		return false
+// NextRenewal returns when the first of the pairs is to be renewed: now for one that is missing or
+// was made for something else, the zero time when none is wanted.
+func (m *Maker) NextRenewal(wanted []plan.Certificate) time.Time {
+	var next time.Time
+	for _, certificate := range wanted {
+		at := m.Now()
+		if leaf, err := readLeaf(filepath.Join(m.Dir, certificate.Name)); err == nil && (m.good(certificate) || !m.Now().Before(Due(leaf))) {
+			at = RenewAt(leaf)
+		}
+		if next.IsZero() || at.Before(next) {
+			next = at
+		}
 	}
-	var made plan.Certificate
-	if json.Unmarshal(raw, &made) != nil || made.Name != wanted.Name || made.Purpose != wanted.Purpose || made.Owner != wanted.Owner {
-		return false
-	}
-	if _, err := os.Stat(filepath.Join(dir, keyFile)); err != nil {
-		return false
-	}
-	chain, err := os.ReadFile(filepath.Join(dir, certFile))
-	if err != nil {
-		return false
-	}
-	leaf, err := parseLeaf(chain)
-	if err != nil {
-		return false
-	}
-	life := leaf.NotAfter.Sub(leaf.NotBefore)
-	return m.Now().Before(leaf.NotAfter.Add(-life / 3))
-}
-
-func parseLeaf(chain []byte) (*x509.Certificate, error) {
-	block, _ := pem.Decode(chain)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, errors.New("the chain has no PEM certificate")
-	}
-	return x509.ParseCertificate(block.Bytes)
-}
-
-func (m *Maker) store(p pair, chain string) error {
-	leaf, err := parseLeaf([]byte(chain))
-	if err != nil {
-		return fault.Terminalf("the control plane's answer: %w", err)
-	}
-	if !p.key.PublicKey.Equal(leaf.PublicKey) {
-		return fault.Terminalf("the control plane certified another key than was asked for")
-	}
-	request, err := json.Marshal(p.certificate)
-	if err != nil {
-		return err
-	}
-	dir := filepath.Join(m.Dir, p.certificate.Name)
-	if err := durable.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	// Without the request the pair does not count, so a crash in between makes a new pair.
-	if err := os.Remove(filepath.Join(dir, requestFile)); err != nil && !os.IsNotExist(err) {
-		return err
-	}
-	if err := durable.WriteOwned(filepath.Join(dir, keyFile), p.keyPEM, 0o400, p.certificate.Owner); err != nil {
-		return err
-	}
-	if err := durable.WriteOwned(filepath.Join(dir, certFile), []byte(chain), 0o444, p.certificate.Owner); err != nil {
-		return err
-	}
-	return durable.WriteFile(filepath.Join(dir, requestFile), request, 0o444)
+	return next
 }
 
 // Sweep removes what interrupted writes left behind.
 func (m *Maker) Sweep() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	entries, err := os.ReadDir(m.Dir)
 	if err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("sweep the certificates: %w", err)

@@ -20,9 +20,11 @@ import (
 	"slipway.build/slipway/agent/join"
 	"slipway.build/slipway/agent/journal"
 	"slipway.build/slipway/agent/local"
+	"slipway.build/slipway/agent/nodeapi"
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/agent/pull"
+	"slipway.build/slipway/agent/renewal"
 	"slipway.build/slipway/agent/secrets"
 	"slipway.build/slipway/agent/self"
 	"slipway.build/slipway/agent/signal"
@@ -86,11 +88,17 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 		return err
 	}
 	show.doing("waiting for a plan")
-	api, err := c.dial(config, identity.Certificate, log)
+	var renewer *renewal.Renewer
+	api, err := c.dial(config, identity.Certificate, log, nodeapi.OnRejected(func() { renewer.Refused() }))
 	if err != nil {
 		return err
 	}
 	defer api.Close()
+	bare, err := c.dial(config, nil, log)
+	if err != nil {
+		return err
+	}
+	defer bare.Close()
 	memory, err := journal.Open(c.state())
 	if err != nil {
 		return err
@@ -104,6 +112,8 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 	outbox := signal.New(memory, identity.Node(), func() []string { return append(keeper.Values(), config.Token) }, log)
 	a := c.applier(identity, api, memory, systemd, &reporter{Outbox: outbox, status: show}, log)
 	a.Puller.Bandwidth = config.Bandwidth
+	warnOfClock(a.Trust, log)
+	renewer = c.renewer(identity, bare, api, a, memory, log)
 	contact := make(chan struct{})
 	a.Contact = contact
 	w := &watched{root: c.Root, identity: identity, api: api, memory: memory, systemd: systemd}
@@ -112,8 +122,9 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return board.Run(ctx) })
 	group.Go(func() error { return outbox.Run(ctx, api) })
+	group.Go(func() error { return renewer.Run(ctx) })
 	follower := &follower{
-		applier: a, log: log, source: c.source(api, log), status: show, contact: contact, actions: actions,
+		applier: a, log: log, source: c.source(api, log), status: show, contact: contact, actions: actions, settled: renewer.Wake,
 	}
 	following, end := context.WithCancelCause(ctx)
 	defer end(nil)

@@ -334,9 +334,10 @@ func TestAPlanForAnotherNodeIsRefused(t *testing.T) {
 	r.ready()
 	p := r.desired(1)
 	p.Node.ID = "00000000-0000-0000-0000-000000000001"
-	signal := r.apply(p, protocol.Failed)
-	if !strings.Contains(signal.Reason, "this is node "+nodeID) {
-		t.Errorf("reason %q", signal.Reason)
+	r.publish(p)
+	signal := r.plane.Await(r.ctx, "", protocol.Refused) // the deployment is none of this node's
+	if !strings.Contains(signal.Reason, "this is node "+nodeID) || r.current() != "." {
+		t.Errorf("reason %q, current %s", signal.Reason, r.current())
 	}
 }
 

@@ -17,17 +17,21 @@ import (
 	"slipway.build/slipway/agent/signal"
 	"slipway.build/slipway/agent/source"
 	"slipway.build/slipway/agent/standalone"
+	"slipway.build/slipway/agent/trust"
 )
 
 // controlPlane is what the agent asks of one, or of what takes its place.
 type controlPlane interface {
 	join.API
+	join.RenewAPI
 	source.API
 	certificates.API
 	secrets.API
 	signal.Sender
 	act.Uploader
 	Clock() (ahead, within time.Duration, at time.Time)
+	// Reconnect has further calls made with the node's newest certificate.
+	Reconnect()
 	Close()
 }
 
@@ -53,10 +57,12 @@ func (c Config) planKeys() (*standalone.Keys, error) {
 	return standalone.ReadKeys(filepath.Join(filepath.Dir(c.ConfigFile), standalone.KeysFile))
 }
 
-// dial returns a client of the control plane; identity is nil before the node has joined.
-func (c Config) dial(config protocol.AgentConfig, identity func() (*tls.Certificate, error), log *slog.Logger) (controlPlane, error) {
+// dial returns a client of the control plane that judges certificates by the agent's clock. identity
+// is nil for one that calls without the node's certificate: before it has joined, and to renew.
+func (c Config) dial(config protocol.AgentConfig, identity func() (*tls.Certificate, error), log *slog.Logger, options ...nodeapi.Option) (controlPlane, error) {
 	if !standalone.Is(config.ControlPlane) {
-		return nodeapi.New(config.ControlPlane, config.CA, identity)
+		layer := &trust.Verifier{Baked: c.BakedLock, Now: c.Now}
+		return nodeapi.New(config.ControlPlane, config.CA, identity, append(options, nodeapi.WithClock(c.now(), layer.Floor))...)
 	}
 	keys, err := c.planKeys()
 	if err != nil {

@@ -33,6 +33,7 @@ type follower struct {
 	contact chan struct{} // closed with the source's first answer
 	actions *act.Runner
 	told    string // digests of the plan and the lock that were delivered last
+	settled func() // called after each end of an application
 
 	end     context.CancelCauseFunc // ends the agent
 	mu      sync.Mutex              // held while it is decided what is applied
@@ -198,6 +199,7 @@ func (f *follower) finished(p *plan.Plan, err error) {
 		f.log.Error("the plan failed", "generation", p.Generation, "error", err)
 		f.status.failed(err)
 	}
+	f.settled()
 	debug.FreeOSMemory() // from here on this process mostly waits
 }
 

@@ -138,7 +138,7 @@ func TestWhatHasExpiredIsNotBegunAndWhatRunsGoesOn(t *testing.T) {
 	}
 	// The plan that runs has expired as well; that it is delivered again is no news.
 	r.stop()
-	clock.add(40 * 24 * time.Hour)
+	clock.add(10 * time.Hour)
 	r.start()
 	r.apply(func() *plan.Plan { p := r.desired(4); p.Issue(clock.now(), time.Hour); return p }(), protocol.Healthy)
 }

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"slipway.build/slipway/agent/fault"
@@ -22,20 +23,28 @@ import (
 // maxAnswer bounds what is read of an answer: a delivery holds a plan and a lock in base64.
 const maxAnswer = 32 << 20
 
+// codeExpired is the problem of a connection that has outlived the certificate it was made with.
+const codeExpired = "certificate-expired"
+
 // callTimeout bounds every call but the long poll.
 const callTimeout = 20 * time.Second
 
-// Client calls one control plane.
+// Client calls one control plane. It is safe for concurrent use.
 type Client struct {
-	base  string
-	http  *http.Client
-	clock clock
+	base    string
+	connect func() *http.Client
+	// rejected is told when the control plane does not take the node's certificate.
+	rejected func()
+	clock    clock
+
+	mu   sync.Mutex
+	http *http.Client
 }
 
 // New returns a client for the control plane at base (https://host:port) whose certificate one
 // of the PEM authorities in ca has signed. identity is asked for the node's certificate at each
 // new connection; nil before the node has joined.
-func New(base, ca string, identity func() (*tls.Certificate, error)) (*Client, error) {
+func New(base, ca string, identity func() (*tls.Certificate, error), options ...Option) (*Client, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Scheme != "https" || u.Host == "" {
 		return nil, fault.Terminalf("control plane %q: want https://host:port", base)
@@ -44,28 +53,59 @@ func New(base, ca string, identity func() (*tls.Certificate, error)) (*Client, e
 	if !roots.AppendCertsFromPEM([]byte(ca)) {
 		return nil, fault.Terminalf("control plane %s: no certificate authority in the agent's configuration", base)
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(2)}
-	if identity != nil {
-		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return identity() }
+	d := &dialer{roots: roots, identity: identity, now: time.Now, floor: func() time.Time { return time.Time{} }}
+	c := &Client{base: strings.TrimSuffix(base, "/") + "/node/v1/", connect: d.client, rejected: func() {}}
+	for _, option := range options {
+		option(c, d)
 	}
-	transport := &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
-		TLSClientConfig:     config,
-		TLSHandshakeTimeout: 10 * time.Second,
-		ForceAttemptHTTP2:   true,
-		// A dead peer under a long poll shows by a ping that stays unanswered.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
-	}
-	return &Client{base: strings.TrimSuffix(base, "/") + "/node/v1/", http: &http.Client{Transport: transport}}, nil
+	c.http = c.connect()
+	return c, nil
 }
 
+// Option changes how a client behaves.
+type Option func(*Client, *dialer)
+
+// WithClock has certificates judged by another clock than the machine's, and by a time that is surely
+// over, for a machine whose clock is behind it.
+func WithClock(now, floor func() time.Time) Option {
+	return func(_ *Client, d *dialer) { d.now, d.floor = now, floor }
+}
+
+// OnRejected has f called when the control plane does not take the node's certificate.
+func OnRejected(f func()) Option { return func(c *Client, _ *dialer) { c.rejected = f } }
+
 // Close closes idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { c.client().CloseIdleConnections() }
+
+// Reconnect has all further calls made on new connections, so with the node's newest certificate;
+// calls that are under way end where they are.
+func (c *Client) Reconnect() {
+	c.mu.Lock()
+	before := c.http
+	c.http = c.connect()
+	c.mu.Unlock()
+	before.CloseIdleConnections()
+}
+
+func (c *Client) client() *http.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.http
+}
 
 // Join asks for the node's identity.
 func (c *Client) Join(ctx context.Context, request protocol.JoinRequest) (*protocol.JoinResponse, error) {
 	response := new(protocol.JoinResponse)
 	if err := c.call(ctx, http.MethodPost, "join", request, response); err != nil {
+		return nil, err
+	}
+	return response, nil
+}
+
+// Renew asks for a new certificate for the node's key. Call it on a client without an identity.
+func (c *Client) Renew(ctx context.Context, request protocol.RenewRequest) (*protocol.RenewResponse, error) {
+	response := new(protocol.RenewResponse)
+	if err := c.call(ctx, http.MethodPost, "renew", request, response); err != nil {
 		return nil, err
 	}
 	return response, nil
@@ -185,8 +225,12 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 
 // do sends a request and turns an error answer into a fault with the problem's code and detail.
 func (c *Client) do(req *http.Request) (*http.Response, error) {
-	resp, err := c.http.Do(req)
+	resp, err := c.client().Do(req)
 	if err != nil {
+		var remote *net.OpError
+		if errors.As(err, &remote) && remote.Op == "remote error" {
+			c.rejected() // an alert of TLS: it is about our certificate, there is nothing else to refuse
+		}
 		return nil, fault.Retriablef("%w", err)
 	}
 	c.clock.compare(resp)
@@ -198,6 +242,9 @@ func (c *Client) do(req *http.Request) (*http.Response, error) {
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if json.Unmarshal(raw, &problem.Problem) != nil || problem.Code == "" {
 		problem.Problem = protocol.Problem{Code: "http", Detail: resp.Status}
+	}
+	if problem.Code == codeExpired {
+		c.rejected()
 	}
 	if problem.Terminal {
 		return nil, &fault.Error{Kind: fault.Terminal, Err: problem}

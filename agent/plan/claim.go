@@ -9,6 +9,7 @@ import (
 // refused, and for nothing else.
 type Claim struct {
 	Digest     string
+	Node       string
 	Deployment string
 	Generation uint64
 }
@@ -26,6 +27,9 @@ func ClaimOf(envelope []byte) Claim {
 		return Claim{}
 	}
 	var head struct {
+		Node struct {
+			ID string `json:"id"`
+		} `json:"node"`
 		Deployment string `json:"deployment"`
 		Generation uint64 `json:"generation"`
 	}
@@ -33,5 +37,5 @@ func ClaimOf(envelope []byte) Claim {
 	if len(head.Deployment) > 128 {
 		head.Deployment = ""
 	}
-	return Claim{Digest: DigestOf(payload), Deployment: head.Deployment, Generation: head.Generation}
+	return Claim{Digest: DigestOf(payload), Node: head.Node.ID, Deployment: head.Deployment, Generation: head.Generation}
 }

@@ -60,6 +60,25 @@ func OpenKeys(ctx context.Context, envelope []byte, trustedKeys []protocol.PlanK
 	if err != nil {
 		return keys, err
 	}
+	return decodeKeys(payload)
+}
+
+// ReadKeys returns the statement in an envelope without a look at its signature, for whoever has
+// signed it.
+func ReadKeys(envelope []byte) (protocol.PlanKeySet, error) {
+	var env dsse.Envelope
+	if err := json.Unmarshal(envelope, &env); err != nil {
+		return protocol.PlanKeySet{}, fault.Terminalf("plan keys envelope: %w", err)
+	}
+	payload, err := env.DecodeB64Payload()
+	if err != nil {
+		return protocol.PlanKeySet{}, fault.Terminalf("plan keys envelope: %w", err)
+	}
+	return decodeKeys(payload)
+}
+
+func decodeKeys(payload []byte) (protocol.PlanKeySet, error) {
+	var keys protocol.PlanKeySet
 	dec := json.NewDecoder(bytes.NewReader(payload))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&keys); err != nil {

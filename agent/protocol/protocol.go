@@ -122,6 +122,11 @@ const (
 	RolledBack Phase = "rolled-back"
 )
 
+// Refused is no phase of a deployment: the node was given something that it does not believe and
+// that is no deployment of its own, such as another node's plan or a statement of keys by nobody
+// that it trusts. Its deployment is empty, its reason says what was expected and found.
+const Refused Phase = "refused"
+
 // Observed is no phase of a deployment: the signal carries the node's conditions, and its
 // deployment is empty.
 const Observed Phase = "observed"

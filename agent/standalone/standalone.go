@@ -123,5 +123,8 @@ func (l *Local) Plan(ctx context.Context, _ string, _ time.Duration) (*protocol.
 // Clock tells that there is no other clock to compare with.
 func (l *Local) Clock() (ahead, within time.Duration, at time.Time) { return 0, 0, time.Time{} }
 
+// Reconnect does nothing: there are no connections.
+func (l *Local) Reconnect() {}
+
 // Close does nothing.
 func (l *Local) Close() {}

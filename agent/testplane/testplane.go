@@ -38,6 +38,10 @@ type Plane struct {
 	PlanKey *ecdsa.PrivateKey
 	// Secrets by <name>@<version>.
 	Secrets map[string]string
+	// Life is how long the certificates of nodes are good; a day when zero.
+	Life time.Duration
+	// Now is the clock of the control plane; time.Now when nil.
+	Now func() time.Time
 
 	t      testing.TB
 	server *httptest.Server
@@ -51,6 +55,7 @@ type Plane struct {
 	signals    []protocol.Signal
 	seen       map[string]bool
 	joinedBy   string // the key that the token was used with
+	renewals   int
 	polls      int
 	statements [][]byte // of plan keys
 	between    func(http.Handler) http.Handler
@@ -64,7 +69,7 @@ func New(t testing.TB) *Plane {
 	p.caKey = p.key()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(10 * 24 * time.Hour), KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &p.caKey.PublicKey, p.caKey)
 	p.check(err)
@@ -114,9 +119,16 @@ func (p *Plane) key() *ecdsa.PrivateKey {
 func (p *Plane) certify(public any, name string) string {
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
 	p.check(err)
+	now, life := time.Now(), p.Life
+	if p.Now != nil {
+		now = p.Now()
+	}
+	if life == 0 {
+		life = 24 * time.Hour
+	}
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(24 * time.Hour),
+		NotBefore: now.Add(-life / 10), NotAfter: now.Add(life),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 	}, p.ca, public, p.caKey)
@@ -215,6 +227,7 @@ func (p *Plane) Await(ctx context.Context, deployment string, phase protocol.Pha
 func (p *Plane) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /node/v1/join", p.join)
+	mux.HandleFunc("POST /node/v1/renew", p.renew)
 	mux.HandleFunc("GET /node/v1/plan", p.withIdentity(p.plan))
 	mux.HandleFunc("POST /node/v1/signals", p.withIdentity(p.take))
 	mux.HandleFunc("POST /node/v1/certificates", p.withIdentity(p.certificates))
@@ -260,6 +273,36 @@ func (p *Plane) join(w http.ResponseWriter, r *http.Request) {
 	key, err := plan.PublicKey(&p.PlanKey.PublicKey)
 	p.check(err)
 	_ = json.NewEncoder(w).Encode(protocol.JoinResponse{Certificate: p.certify(csr.PublicKey, csr.Subject.CommonName), PlanKeys: []protocol.PlanKey{key}})
+}
+
+func (p *Plane) renew(w http.ResponseWriter, r *http.Request) {
+	var request protocol.RenewRequest
+	if json.NewDecoder(r.Body).Decode(&request) != nil {
+		refuse(w, http.StatusBadRequest, "body", true)
+		return
+	}
+	csr := parse(request.CSR)
+	if csr == nil || csr.Subject.CommonName != "node:"+request.Node {
+		refuse(w, http.StatusBadRequest, "csr", true)
+		return
+	}
+	der, err := x509.MarshalPKIXPublicKey(csr.PublicKey)
+	p.mu.Lock()
+	known := p.joinedBy == string(der)
+	p.renewals++
+	p.mu.Unlock()
+	if err != nil || !known {
+		refuse(w, http.StatusForbidden, "foreign-key", true)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(protocol.RenewResponse{Certificate: p.certify(csr.PublicKey, csr.Subject.CommonName)})
+}
+
+// Renewals returns how often a node's certificate was asked for again.
+func (p *Plane) Renewals() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.renewals
 }
 
 func parse(text string) *x509.CertificateRequest {

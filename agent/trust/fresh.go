@@ -69,6 +69,12 @@ func (v *Verifier) ClockBehind() (string, bool) {
 		now.UTC().Format(time.RFC3339), floor.issued.Format(time.RFC3339)), true
 }
 
+// Floor returns when the baked lock was issued: a time that is surely over, zero without one.
+func (v *Verifier) Floor() time.Time {
+	floor, _ := v.baked() // what cannot be read is told where a lock is judged by it
+	return floor.issued
+}
+
 // floor is what the baked lock says about numbers and time; zero when none is baked in.
 type floor struct {
 	number int64

@@ -62,7 +62,7 @@ func (v *Verifier) learnLockKeys(signed protocol.Signed) error {
 	if _, err := trusted.Next(signed.Bytes, signed.Signature); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(v.LockKeys), 0o700); err != nil {
+	if err := durable.MkdirAll(filepath.Dir(v.LockKeys), 0o700); err != nil {
 		return fmt.Errorf("keep lock keys %d: %w", claimed.Number, err)
 	}
 	if err := durable.WriteFile(v.LockKeys, signed.Bytes, 0o600); err != nil {

@@ -15,6 +15,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"slipway.build/slipway/cmd/slipwayd/internal/serve"
+	"slipway.build/slipway/components"
+	"slipway.build/slipway/controlplane/conductor"
+	"slipway.build/slipway/controlplane/pki"
 )
 
 func main() { os.Exit(run()) }
@@ -56,6 +59,9 @@ func command() *cobra.Command {
 			if err := l.UnmarshalText([]byte(level)); err != nil {
 				return usageError{fmt.Errorf("--log-level: %w", err)}
 			}
+			if err := o.Check(); err != nil {
+				return usageError{err}
+			}
 			o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l}))
 			return serve.Run(cmd.Context(), o)
 		},
@@ -66,6 +72,10 @@ func command() *cobra.Command {
 	f.StringVar(&o.NodeListen, "node-listen", "172.29.0.1:9512", "address of the node API, as nodes reach it")
 	f.StringVar(&o.RegistryListen, "registry-listen", "172.29.0.1:5000", "address of the image registry, as nodes reach it")
 	f.IntVar(&o.Parallel, "parallel", 0, "bound on cloud calls in flight (0: the engine's default)")
+	f.DurationVar(&o.NodeCertificateLife, "node-certificate-life", pki.LeafLifetime, "life of a node's own certificate, which it renews at two thirds of it")
+	f.DurationVar(&o.ComponentCertificateLife, "component-certificate-life", components.Lifetime, "life of the certificates of a node's components, renewed likewise")
+	f.DurationVar(&o.PlanLife, "plan-life", conductor.PlanLife, "how long a node may begin to apply a plan after it was made")
+	f.DurationVar(&o.PlanKeyLife, "plan-key-life", pki.PlanKeyLife, "age at which the key that signs plans is replaced, with overlap")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	root.AddCommand(cmd)
 	return root

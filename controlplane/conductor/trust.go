@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/controlplane/store"
 	"slipway.build/slipway/imagebuild/lock"
 )
@@ -15,7 +16,12 @@ type Trust struct {
 	Signature  []byte
 	Digest     string   // of Canonical
 	Registries []string // base URLs in the order in which they are tried
+	// Statements are those of lock keys, the oldest first.
+	Statements []protocol.Signed
 }
+
+// Keys returns the statements of lock keys, for the node API.
+func (t Trust) Keys() []protocol.Signed { return t.Statements }
 
 // Lock finds the signed lock by its digest, for the node API. There is one at a time.
 func (t Trust) Lock(_ context.Context, digest string) (canonical, signature []byte, err error) {

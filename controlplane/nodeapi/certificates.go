@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/google/uuid"
-
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/components"
@@ -19,9 +17,6 @@ import (
 
 // maxCertificates bounds the requests of one call; a master's plan has about a dozen.
 const maxCertificates = 64
-
-// identityPurpose renews the node's own certificate for this API; it is in no plan.
-const identityPurpose = "node-identity"
 
 // certificates signs requests for certificates of the node's current plan: all or none. Only
 // the key of a request counts; all names come from the purpose.
@@ -42,6 +37,7 @@ func (s *Server) certificates(w http.ResponseWriter, r *http.Request, node *stor
 	for _, request := range requests {
 		certificate, err := s.certify(ctx, node, p, request)
 		if err != nil {
+			s.noteRefusal(r, node.ID, fmt.Sprintf("certificate %q", cut(request.Name, 80)), err)
 			return err
 		}
 		responses = append(responses, protocol.CertificateResponse{Name: request.Name, Certificate: certificate})
@@ -61,13 +57,6 @@ func (s *Server) certify(ctx context.Context, node *store.Node, p *plan.Plan, re
 	if !isP256(parsed.PublicKey) {
 		return "", refuse(http.StatusBadRequest, codeBadRequest, "certificate %q: the key must be ECDSA P-256", request.Name)
 	}
-	if request.Purpose == identityPurpose {
-		id, err := uuid.Parse(node.ID)
-		if err != nil {
-			return "", err
-		}
-		return s.System.IssueNode(parsed.PublicKey, id)
-	}
 	profile, err := s.Profiles.Profile(ctx, node, request.Purpose)
 	if errors.Is(err, components.ErrPurpose) {
 		return "", refuse(http.StatusForbidden, codeUnknownPurpose, "certificate %q: %v", request.Name, err)
@@ -82,7 +71,11 @@ func (s *Server) certify(ctx context.Context, node *store.Node, p *plan.Plan, re
 	if err != nil {
 		return "", fmt.Errorf("certificate %q of node %s: %w", request.Name, node.Name, err)
 	}
-	return authority.Issue(parsed.PublicKey, leafOf(profile), s.Now())
+	leaf := leafOf(profile)
+	if s.CertificateLife > 0 {
+		leaf.Lifetime = s.CertificateLife
+	}
+	return authority.Issue(parsed.PublicKey, leaf, s.Now())
 }
 
 // leafOf turns a profile into what is signed.

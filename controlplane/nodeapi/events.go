@@ -25,6 +25,9 @@ func addSignalEvent(ctx context.Context, tx *store.Tx, node *store.Node, signal 
 	if signal.Actor != "" { // as the node says
 		event.Actor += ", " + cut(signal.Actor, maxActor)
 	}
+	if signal.Phase == protocol.Refused {
+		event.Status = "SIGNAL_FAILED"
+	}
 	about := signal.Deployment
 	if about == "" {
 		about = node.ID
@@ -41,6 +44,8 @@ func signalReason(signal protocol.Signal) string {
 		return fmt.Sprintf("Signal: deployment %s succeeded", signal.Deployment)
 	case protocol.Failed:
 		return fmt.Sprintf("Signal: deployment %s failed: %s", signal.Deployment, signal.Reason)
+	case protocol.Refused:
+		return "Signal: the node refused what it was given: " + signal.Reason
 	case protocol.RolledBack:
 		return fmt.Sprintf("Signal: deployment %s rolled back: %s", signal.Deployment, signal.Reason)
 	case protocol.Joined:

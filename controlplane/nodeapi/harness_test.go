@@ -34,6 +34,8 @@ var testLock = []byte(`{"schema":"test"}`)
 // oneLock knows testLock alone.
 type oneLock struct{}
 
+func (oneLock) Keys() []protocol.Signed { return nil }
+
 func (oneLock) Lock(_ context.Context, digest string) ([]byte, []byte, error) {
 	if digest != plan.DigestOf(testLock) {
 		return nil, nil, fmt.Errorf("no lock %s", digest)
@@ -111,8 +113,8 @@ func newHarness(t *testing.T) *harness {
 		t.Fatal(err)
 	}
 	records := pki.NewStoreRecords(h.store)
-	h.authorities = pki.NewAuthorities(records, h.sealer, time.Now)
-	if h.system, err = pki.OpenSystem(t.Context(), records, h.sealer, time.Now); err != nil {
+	h.authorities = pki.NewAuthorities(records, h.sealer, h.clock.now)
+	if h.system, err = pki.OpenSystem(t.Context(), records, h.sealer, h.clock.now); err != nil {
 		t.Fatal(err)
 	}
 	h.server = New(Config{

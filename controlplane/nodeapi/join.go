@@ -4,14 +4,11 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -35,41 +32,46 @@ func (s *Server) join(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(w, r, maxJoinBody, &request); err != nil {
 		return err
 	}
-	id, key, err := checkJoin(request)
+	certificate, err := s.enter(r.Context(), request)
 	if err != nil {
+		s.noteRefusal(r, request.Node, "join", err)
 		return err
 	}
-	certificate, err := s.admit(r.Context(), request, id, key)
-	if err != nil {
-		if p := problemOf(err); p.status == http.StatusForbidden {
-			s.noteRefusal(r, request.Node, p.body.Code)
-		}
-		return err
-	}
-	writeJSON(w, http.StatusOK, protocol.JoinResponse{Certificate: certificate, PlanKeys: []protocol.PlanKey{s.System.Plans.PlanKey()}})
+	keys := s.System.Plans.Keys()
+	writeJSON(w, http.StatusOK, protocol.JoinResponse{Certificate: certificate, PlanKeys: keys.Keys, PlanKeysNumber: keys.Number})
 	return nil
 }
 
-func checkJoin(request protocol.JoinRequest) (uuid.UUID, *ecdsa.PublicKey, error) {
+func (s *Server) enter(ctx context.Context, request protocol.JoinRequest) (string, error) {
+	if request.Token == "" || len(request.Token) > maxToken {
+		return "", refuse(http.StatusBadRequest, codeBadRequest, "token must have 1 to %d bytes", maxToken)
+	}
+	id, key, err := checkRequest(request.Node, request.CSR)
+	if err != nil {
+		return "", err
+	}
+	return s.admit(ctx, request, id, key)
+}
+
+// checkRequest reads a node's request for its own certificate: it must name the node and carry a
+// key of the only kind that nodes have.
+func checkRequest(node, csr string) (uuid.UUID, *ecdsa.PublicKey, error) {
 	bad := func(format string, a ...any) (uuid.UUID, *ecdsa.PublicKey, error) {
 		return uuid.UUID{}, nil, refuse(http.StatusBadRequest, codeBadRequest, format, a...)
 	}
-	id, err := uuid.Parse(request.Node)
-	if err != nil || id.String() != request.Node {
+	id, err := uuid.Parse(node)
+	if err != nil || id.String() != node {
 		return bad("node must be a UUID in its usual form")
 	}
-	if request.Token == "" || len(request.Token) > maxToken {
-		return bad("token must have 1 to %d bytes", maxToken)
-	}
-	parsed, err := pki.ParseRequest(request.CSR)
+	parsed, err := pki.ParseRequest(csr)
 	if err != nil {
 		return bad("csr: %v", err)
 	}
-	if want := "node:" + request.Node; parsed.Subject.CommonName != want {
-		return bad("csr: the common name must be %q", want)
+	if want := "node:" + node; parsed.Subject.CommonName != want {
+		return bad("csr: the common name must be %q, found %q", want, cut(parsed.Subject.CommonName, 80))
 	}
 	if !isP256(parsed.PublicKey) {
-		return bad("csr: the key must be ECDSA P-256")
+		return bad("csr: the key must be ECDSA P-256, found %T", parsed.PublicKey)
 	}
 	return id, parsed.PublicKey.(*ecdsa.PublicKey), nil
 }
@@ -90,7 +92,7 @@ func (s *Server) admit(ctx context.Context, request protocol.JoinRequest, id uui
 		return "", refuse(http.StatusForbidden, codeTokenInvalid, "there is no node %s with this token", request.Node)
 	}
 	if !node.TokenUsedAt.IsZero() {
-		return repeat(ctx, s.Store, node, key)
+		return s.repeat(ctx, s.Store, node, key)
 	}
 	if s.Now().After(node.TokenExpiresAt) {
 		return "", refuse(http.StatusForbidden, codeTokenExpired, "the token of node %s expired at %s; the node has to be made anew", node.ID, node.TokenExpiresAt.UTC().Format(time.RFC3339))
@@ -99,11 +101,6 @@ func (s *Server) admit(ctx context.Context, request protocol.JoinRequest, id uui
 	if err != nil {
 		return "", err
 	}
-	leaf, err := parseCertificate(certificate)
-	if err != nil {
-		return "", err
-	}
-	fingerprint := sha256.Sum256(leaf.Raw)
 	err = s.Store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		// Of two that use a token at the same time one comes second: to it the token is used.
 		// What the first has written may not be committed yet, so only this transaction sees it.
@@ -112,13 +109,13 @@ func (s *Server) admit(ctx context.Context, request protocol.JoinRequest, id uui
 			return err
 		}
 		if !now.TokenUsedAt.IsZero() {
-			certificate, err = repeat(ctx, tx, now, key)
+			certificate, err = s.repeat(ctx, tx, now, key)
 			return err
 		}
-		if err := tx.UseToken(ctx, node.ID, request.Token, leaf.SerialNumber.Text(16), hex.EncodeToString(fingerprint[:])); err != nil {
+		if err := tx.UseToken(ctx, node.ID, request.Token); err != nil {
 			return err
 		}
-		if err := tx.SetFact(ctx, node.ClusterID, certificateFact(node.ID), certificate); err != nil {
+		if err := keepCertificate(ctx, tx, node, certificate); err != nil {
 			return err
 		}
 		event := &store.Event{
@@ -137,8 +134,9 @@ func (s *Server) admit(ctx context.Context, request protocol.JoinRequest, id uui
 	return certificate, nil
 }
 
-// repeat answers a token that was used before.
-func repeat(ctx context.Context, facts Facts, node *store.Node, key *ecdsa.PublicKey) (string, error) {
+// repeat answers a token that was used before. The certificate from then may have expired; whoever
+// has its key can renew it.
+func (s *Server) repeat(ctx context.Context, facts Facts, node *store.Node, key *ecdsa.PublicKey) (string, error) {
 	used := refuse(http.StatusForbidden, codeTokenUsed, "the token of node %s was used at %s, with another key", node.ID, node.TokenUsedAt.UTC().Format(time.RFC3339))
 	certificate, err := facts.Fact(ctx, node.ClusterID, certificateFact(node.ID))
 	if store.IsNotFound(err) {
@@ -172,29 +170,28 @@ func parseCertificate(text string) (*x509.Certificate, error) {
 	return x509.ParseCertificate(block.Bytes)
 }
 
-// noteRefusal adds an event about a join that was refused, one a minute for each node, peer and
-// reason at most: a guesser must not fill the history.
-func (s *Server) noteRefusal(r *http.Request, id, code string) {
-	ctx := r.Context()
-	peer, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		peer = r.RemoteAddr
+// noteRefusal adds an event about a node's identity that was refused, one a minute for each node,
+// peer and reason at most: a guesser must not fill the history.
+func (s *Server) noteRefusal(r *http.Request, id, what string, cause error) {
+	ctx, peer := r.Context(), peerOf(r)
+	p := problemOf(cause)
+	if p.status >= http.StatusInternalServerError || ctx.Err() != nil {
+		return // ours, not the caller's
 	}
 	node, err := s.Store.Node(ctx, id)
 	if err != nil {
 		return // no node, so no cluster whose history this could be; the log has it
 	}
-	event := &store.Event{
-		ID:        uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "join-refused/%s/%s/%s/%d", id, peer, code, s.Now().Unix()/60)).String(),
-		ClusterID: node.ClusterID, ResourceName: node.Name, PhysicalID: node.ID, ResourceType: history.NodeType,
-		Status: "SIGNAL_FAILED", StatusReason: fmt.Sprintf("Signal: join from %s refused: %s", peer, code), Actor: "peer:" + peer,
+	reason := fmt.Sprintf("Signal: %s from %s refused: %s", what, peer, p.body.Code)
+	if p.body.Code == codeBadRequest || p.body.Code == codeUnknownPurpose {
+		reason += ": " + cut(p.body.Detail, maxReason)
 	}
 	if err := s.Store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if err := history.Place(ctx, tx, event, id); err != nil {
-			return err
-		}
-		return tx.InsertEvents(ctx, []*store.Event{event})
+		return history.OfNode(ctx, tx, node, store.Event{
+			ID:     uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "%s-refused/%s/%s/%s/%d", what, id, peer, reason, s.Now().Unix()/60)).String(),
+			Status: "SIGNAL_FAILED", StatusReason: reason, Actor: "peer:" + peer,
+		})
 	}); err != nil {
-		s.Log.ErrorContext(ctx, "the refused join could not be noted", "node_id", id, "error", err)
+		s.Log.ErrorContext(ctx, "a refusal could not be noted", "what", what, "node_id", id, "error", err)
 	}
 }

@@ -22,6 +22,7 @@ func TLSConfig(system *pki.SystemPKI, hosts ...string) (*tls.Config, error) {
 		GetCertificate: certificate,
 		ClientAuth:     tls.VerifyClientCertIfGiven,
 		ClientCAs:      system.Pool(),
+		Time:           system.Now,
 	}, nil
 }
 

@@ -50,7 +50,7 @@ func (s *Server) plan(w http.ResponseWriter, r *http.Request, node *store.Node) 
 		if err != nil {
 			return err
 		}
-		if row.Digest != has.digest || newest(pending) > has.action {
+		if s.named(row) != has.plan || newest(pending) > has.action {
 			return s.deliver(ctx, w, node, row, pending, has)
 		}
 		select {
@@ -87,25 +87,27 @@ func readWait(r *http.Request) (time.Duration, error) {
 	return min(wait, maxWait), nil
 }
 
-// deliver answers with what the node does not have: the plan with its lock, and all actions that
-// it has not begun. A plan that our key has not signed goes out as it is: the node refuses it and
-// says so, which fails its deployment at once and with the reason, while an error here would be
-// repeated until the deadline.
+// deliver answers with what the node does not have: the plan with its lock and the statements of
+// keys, and all actions that it has not begun. A plan that our key has not signed goes out as it
+// is: the node refuses it and says so, which fails its deployment at once and with the reason,
+// while an error here would be repeated until the deadline.
 func (s *Server) deliver(ctx context.Context, w http.ResponseWriter, node *store.Node, row *store.Plan, pending []store.Action, has version) error {
-	var delivery protocol.Delivery
-	if row.Digest != has.digest {
+	delivery := protocol.Delivery{PlanKeys: s.System.Plans.Statements(), LockKeys: s.Locks.Keys()}
+	if s.named(row) != has.plan {
 		delivery.Envelope = row.Envelope
 		p, err := s.System.Plans.Open(ctx, row.Envelope)
 		if err != nil {
 			s.Log.ErrorContext(ctx, "a stored plan is not ours, the node will refuse it", "node", row.NodeID, "generation", row.Generation, "error", err)
 		} else if delivery.LockBytes, delivery.LockSignature, err = s.Locks.Lock(ctx, p.Lock); err != nil {
 			return fmt.Errorf("lock %s of plan %d of node %s: %w", p.Lock, row.Generation, row.NodeID, err)
+		} else if delivery.Envelope, err = s.System.Plans.Refresh(ctx, row.Envelope); err != nil {
+			return fmt.Errorf("plan %d of node %s: %w", row.Generation, row.NodeID, err)
 		}
 	}
 	if err := s.withActions(ctx, node, &delivery, pending); err != nil {
 		return err
 	}
-	w.Header().Set("ETag", version{row.Digest, max(has.action, newest(pending))}.etag())
+	w.Header().Set("ETag", version{s.named(row), max(has.action, newest(pending))}.etag())
 	writeJSON(w, http.StatusOK, delivery)
 	return nil
 }
@@ -116,6 +118,15 @@ func newest(pending []store.Action) uint64 {
 		return 0
 	}
 	return pending[len(pending)-1].Number
+}
+
+// named names a plan, and the statements of keys that go with it; "" when there is no plan.
+func (s *Server) named(row *store.Plan) string {
+	plans, locks := len(s.System.Plans.Statements()), len(s.Locks.Keys())
+	if row.Digest == "" || plans+locks == 0 {
+		return row.Digest
+	}
+	return fmt.Sprintf("%s+%d.%d", row.Digest, plans, locks)
 }
 
 // currentPlan opens the node's newest plan.
@@ -136,15 +147,15 @@ func (s *Server) currentPlan(ctx context.Context, node *store.Node) (*plan.Plan,
 
 // version is what a node has: a plan, and its actions up to a number.
 type version struct {
-	digest string
+	plan   string // as named returns it
 	action uint64
 }
 
 func (v version) etag() string {
 	if v.action == 0 {
-		return `"` + v.digest + `"`
+		return `"` + v.plan + `"`
 	}
-	return fmt.Sprintf(`"%s/%d"`, v.digest, v.action)
+	return fmt.Sprintf(`"%s/%d"`, v.plan, v.action)
 }
 
 // parseETag reads what etag wrote; anything else is the version of a node that has nothing.
@@ -156,7 +167,7 @@ func parseETag(header string) version {
 	}
 	digest, number, found := strings.Cut(text, "/")
 	if !found {
-		return version{digest: digest}
+		return version{plan: digest}
 	}
 	n, err := strconv.ParseUint(number, 10, 64)
 	if err != nil {

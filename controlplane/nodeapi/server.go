@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/components"
 	"slipway.build/slipway/controlplane/actions"
 	"slipway.build/slipway/controlplane/pki"
@@ -21,8 +22,10 @@ type Profiles interface {
 	Profile(ctx context.Context, node *store.Node, purpose string) (components.Profile, error)
 }
 
-// Locks finds signed locks by the digest of their canonical bytes.
+// Locks finds signed locks by the digest of their canonical bytes, and all statements of lock keys
+// there have been, the oldest first.
 type Locks interface {
+	Keys() []protocol.Signed
 	Lock(ctx context.Context, digest string) (canonical, signature []byte, err error)
 }
 
@@ -46,8 +49,10 @@ type Config struct {
 	Locks       Locks
 	Secrets     Secrets
 	Actions     *actions.Desk
-	Log         *slog.Logger     // slog.Default when nil
-	Now         func() time.Time // time.Now when nil
+	// CertificateLife is the life of the certificates of plans; that of the profile when zero.
+	CertificateLife time.Duration
+	Log             *slog.Logger     // slog.Default when nil
+	Now             func() time.Time // time.Now when nil
 }
 
 // Server is the node API. Serve it with the TLS configuration that TLSConfig returns: it
@@ -55,6 +60,8 @@ type Config struct {
 type Server struct {
 	Config
 	mux      *http.ServeMux
+	renewals *limiter // by peer and node
+	peers    *limiter // by peer
 	draining chan struct{}
 	drain    sync.Once
 }
@@ -67,8 +74,12 @@ func New(config Config) *Server {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	s := &Server{Config: config, mux: http.NewServeMux(), draining: make(chan struct{})}
+	s := &Server{
+		Config: config, mux: http.NewServeMux(), draining: make(chan struct{}),
+		renewals: newLimiter(maxRenewals, time.Minute, config.Now), peers: newLimiter(maxPeerRenewals, time.Minute, config.Now),
+	}
 	s.handle("POST /node/v1/join", s.join)
+	s.handle("POST /node/v1/renew", s.renew)
 	s.node("GET /node/v1/plan", s.plan)
 	s.node("POST /node/v1/signals", s.signals)
 	s.node("POST /node/v1/certificates", s.certificates)
@@ -113,7 +124,12 @@ func (s *Server) caller(r *http.Request) (*store.Node, error) {
 	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
 		return nil, refuse(http.StatusUnauthorized, codeNotJoined, "this call needs the node's client certificate; join first")
 	}
-	id, err := pki.NodeOf(r.TLS.VerifiedChains[0][0])
+	// A connection may outlive the certificate that it was made with.
+	leaf := r.TLS.VerifiedChains[0][0]
+	if s.Now().After(leaf.NotAfter) {
+		return nil, later(http.StatusUnauthorized, codeExpired, "the certificate of this connection expired at %s; renew it and connect anew", leaf.NotAfter.UTC().Format(time.RFC3339))
+	}
+	id, err := pki.NodeOf(leaf)
 	if err != nil {
 		return nil, refuse(http.StatusForbidden, codeUnknownNode, "%v", err)
 	}
@@ -134,6 +150,9 @@ func (s *Server) answerError(w http.ResponseWriter, r *http.Request, err error) 
 		level = slog.LevelError
 	}
 	s.Log.Log(r.Context(), level, "node API call refused", "method", r.Method, "path", r.URL.Path, "peer", r.RemoteAddr, "status", p.status, "error", err)
+	if p.body.Code == codeExpired {
+		w.Header().Set("Connection", "close")
+	}
 	writeJSON(w, p.status, p.body)
 }
 

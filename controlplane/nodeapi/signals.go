@@ -74,6 +74,10 @@ func (s *Server) checkSignals(ctx context.Context, node *store.Node, batch []pro
 			}
 			continue
 		}
+		if signal.Phase == protocol.Refused {
+			signal.Deployment = ""
+			continue
+		}
 		if !knownPhase(signal.Phase) {
 			return refuse(http.StatusBadRequest, codeBadRequest, "signal %s: there is no phase %q", signal.ID, cut(string(signal.Phase), 40))
 		}
@@ -86,6 +90,11 @@ func (s *Server) checkSignals(ctx context.Context, node *store.Node, batch []pro
 				return err
 			}
 			owned[signal.Deployment] = owns
+		}
+		if !owned[signal.Deployment] && signal.Phase == protocol.Failed && signal.Log == "" && signal.Progress == nil {
+			// It was given a plan that is not ours; whose deployment that is, it cannot know.
+			signal.Phase, signal.Deployment = protocol.Refused, ""
+			continue
 		}
 		if !owned[signal.Deployment] {
 			return refuse(http.StatusForbidden, codeForeignNode, "signal %s: deployment %q is none of node %s", signal.ID, cut(signal.Deployment, 40), node.Name)
@@ -130,6 +139,8 @@ func record(ctx context.Context, tx *store.Tx, node *store.Node, signal protocol
 	switch signal.Phase {
 	case protocol.Observed:
 		return recordObserved(ctx, tx, node, signal)
+	case protocol.Refused:
+		return addSignalEvent(ctx, tx, node, signal)
 	case protocol.Acted:
 		return recordActed(ctx, tx, node, signal)
 	}

@@ -8,5 +8,5 @@ import (
 
 // SignAction validates a request for a remote action and returns its signed envelope, as JSON.
 func (s *PlanSigner) SignAction(ctx context.Context, request *action.Request) ([]byte, error) {
-	return action.Seal(ctx, request, s.key)
+	return action.Seal(ctx, request, s.signer())
 }

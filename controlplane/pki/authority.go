@@ -16,7 +16,8 @@ import (
 )
 
 // Lifetimes. Authorities last as long as Magnum's (term_of_validity, 1825 days); certificates
-// are valid from a day before they are made, for machines whose clock is behind.
+// are valid from a day (leaves of a short life: from a part of it) before they are made, for
+// machines whose clock is behind.
 const (
 	AuthorityLifetime = 1825 * 24 * time.Hour
 	backdate          = 24 * time.Hour

@@ -16,6 +16,10 @@ import (
 // LeafLifetime is the life of a certificate whose purpose names none.
 const LeafLifetime = 365 * 24 * time.Hour
 
+// leafBackdate is the part of its life by which a leaf is valid before it is made, a day at most:
+// much of a short life must not be over when it begins, for leaves are renewed at two thirds of it.
+const leafBackdate = 10
+
 // Leaf says what an end entity's certificate states. It is never a CA.
 type Leaf struct {
 	CommonName   string
@@ -64,7 +68,7 @@ func (a *Authority) sign(key crypto.PublicKey, template *x509.Certificate, lifet
 			return "", err
 		}
 	}
-	template.NotBefore = latest(now.Add(-backdate), a.Certificate.NotBefore)
+	template.NotBefore = latest(now.Add(-min(backdate, lifetime/leafBackdate)), a.Certificate.NotBefore)
 	template.NotAfter = earliest(now.Add(lifetime), a.Certificate.NotAfter)
 	template.BasicConstraintsValid = true
 	template.IsCA = false

@@ -17,9 +17,6 @@ import (
 	"github.com/google/uuid"
 )
 
-// planKeyPurpose is the purpose under which the plan signing key is kept.
-const planKeyPurpose Purpose = "plan-signing"
-
 // serverLifetime is the life of the node API's own certificate; ServerCertificates renews it in time.
 const serverLifetime = 90 * 24 * time.Hour
 
@@ -30,7 +27,9 @@ const nodePrefix = "node:"
 type SystemPKI struct {
 	*Authority
 	Plans *PlanSigner
-	now   func() time.Time
+	// NodeLife is the life of a node's own certificate; LeafLifetime when zero.
+	NodeLife time.Duration
+	now      func() time.Time
 }
 
 // OpenSystem finds the control plane's authority and plan signing key in records, or makes
@@ -48,50 +47,15 @@ func OpenSystem(ctx context.Context, records Records, sealer Sealer, now func() 
 	if err != nil {
 		return nil, err
 	}
-	key, err := ensurePlanKey(ctx, records, sealer)
-	if err != nil {
-		return nil, err
-	}
-	plans, err := newPlanSigner(key)
+	plans, err := openPlanSigner(ctx, records, sealer, now)
 	if err != nil {
 		return nil, err
 	}
 	return &SystemPKI{Authority: authority, Plans: plans, now: now}, nil
 }
 
-func ensurePlanKey(ctx context.Context, records Records, sealer Sealer) (*ecdsa.PrivateKey, error) {
-	record, err := records.Record(ctx, "", planKeyPurpose)
-	if errors.Is(err, ErrNoRecord) {
-		var made *ecdsa.PrivateKey
-		if made, err = newPlanKey(); err != nil {
-			return nil, err
-		}
-		var der []byte
-		if der, err = x509.MarshalPKCS8PrivateKey(made); err != nil {
-			return nil, fmt.Errorf("encode plan signing key: %w", err)
-		}
-		var sealed []byte
-		if sealed, err = sealer.Seal(der, recordID{"", planKeyPurpose}.label()); err != nil {
-			return nil, err
-		}
-		if err = records.InsertRecord(ctx, Record{Purpose: planKeyPurpose, SealedKey: sealed}); err != nil {
-			return nil, fmt.Errorf("store plan signing key: %w", err)
-		}
-		record, err = records.Record(ctx, "", planKeyPurpose)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read plan signing key: %w", err)
-	}
-	signer, err := openKey(sealer, record)
-	if err != nil {
-		return nil, err
-	}
-	key, ok := signer.(*ecdsa.PrivateKey)
-	if !ok {
-		return nil, errors.New("the stored plan signing key is not ECDSA")
-	}
-	return key, nil
-}
+// Now is the clock by which certificates are made and judged.
+func (s *SystemPKI) Now() time.Time { return s.now() }
 
 // ServerCertificate returns a new certificate, with its key, for the node API at the given
 // host names or addresses.
@@ -127,6 +91,7 @@ func (s *SystemPKI) IssueNode(key crypto.PublicKey, node uuid.UUID) (string, err
 	return s.Issue(key, Leaf{
 		CommonName: nodePrefix + node.String(),
 		Usages:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		Lifetime:   s.NodeLife,
 	}, s.now())
 }
 

@@ -30,6 +30,12 @@ func (tx *Tx) InsertAuthority(ctx context.Context, a *Authority) error {
 	return tx.insert(ctx, "authority "+a.Purpose, a)
 }
 
+// DeleteAuthorityVersion removes one version of an authority; one that is gone is no error.
+func (tx *Tx) DeleteAuthorityVersion(ctx context.Context, cluster, purpose string, version int) error {
+	_, err := tx.exec(ctx, "delete authority "+purpose, `DELETE FROM authorities WHERE cluster_id = ? AND purpose = ? AND version = ?`, cluster, purpose, version)
+	return err
+}
+
 // DeleteAuthority removes all versions of an authority; one that is gone is no error.
 func (tx *Tx) DeleteAuthority(ctx context.Context, cluster, purpose string) error {
 	_, err := tx.exec(ctx, "delete authority "+purpose, `DELETE FROM authorities WHERE cluster_id = ? AND purpose = ?`, cluster, purpose)

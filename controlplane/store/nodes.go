@@ -85,10 +85,10 @@ func (tx *Tx) UpdateNode(ctx context.Context, n *Node) error {
 	return tx.updateModel(ctx, "node "+n.ID, n, []string{"seq", "id", "cluster_id", "created_at"}, "id = ?", n.ID)
 }
 
-// UseToken marks the node as joined with the certificate, and its token as used for ever. It
+// UseToken marks the node as joined, and its token as used for ever. It
 // returns a conflict when the token was used before, and ErrNotFound when there is no such
 // node with that token or the token has expired.
-func (tx *Tx) UseToken(ctx context.Context, node, token, serial, fingerprint string) error {
+func (tx *Tx) UseToken(ctx context.Context, node, token string) error {
 	n, err := tx.Node(ctx, node)
 	if err != nil {
 		return err
@@ -102,8 +102,13 @@ func (tx *Tx) UseToken(ctx context.Context, node, token, serial, fingerprint str
 		return fmt.Errorf("node %s with a token still valid (it expired at %s): %w", node, n.TokenExpiresAt.Format(time.RFC3339), ErrNotFound)
 	}
 	n.State, n.TokenUsedAt, n.TokenSealed, n.JoinedAt = NodeJoined, tx.now, nil, tx.now
-	n.CertificateSerial, n.CertificateFingerprint = serial, fingerprint
 	return tx.UpdateNode(ctx, n)
+}
+
+// RecordCertificate notes the newest certificate of a node.
+func (tx *Tx) RecordCertificate(ctx context.Context, id, serial, fingerprint string) error {
+	n, err := tx.exec(ctx, "note the certificate of node "+id, `UPDATE nodes SET certificate_serial = ?, certificate_fingerprint = ? WHERE id = ?`, serial, fingerprint, id)
+	return updated(n, err, "node "+id)
 }
 
 // TouchNode notes that the node has called.

@@ -22,7 +22,12 @@ func TestJoinTokenWorksOnceAndInTimeOnly(t *testing.T) {
 		})
 	}
 	use := func(id, token string) error {
-		return s.Tx(t.Context(), func(ctx context.Context, tx *Tx) error { return tx.UseToken(ctx, id, token, "1", "ff") })
+		return s.Tx(t.Context(), func(ctx context.Context, tx *Tx) error {
+			if err := tx.UseToken(ctx, id, token); err != nil {
+				return err
+			}
+			return tx.RecordCertificate(ctx, id, "1", "ff")
+		})
 	}
 	node("a")
 	node("b")

@@ -33,7 +33,28 @@ type Options struct {
 	State                              string
 	Listen, NodeListen, RegistryListen string // host:port
 	Parallel                           int
-	Log                                *slog.Logger
+	// Lives; all are set.
+	NodeCertificateLife, ComponentCertificateLife, PlanLife, PlanKeyLife time.Duration
+	Log                                                                  *slog.Logger
+}
+
+// leastLife is the shortest life that may be asked for: what lives shorter is renewed all the time.
+const leastLife = 10 * time.Second
+
+// Check refuses options that make no sense.
+func (o Options) Check() error {
+	for _, life := range []struct {
+		flag  string
+		value time.Duration
+	}{
+		{"node-certificate-life", o.NodeCertificateLife}, {"component-certificate-life", o.ComponentCertificateLife},
+		{"plan-life", o.PlanLife}, {"plan-key-life", o.PlanKeyLife},
+	} {
+		if life.value < leastLife {
+			return fmt.Errorf("--%s %s: at least %s", life.flag, life.value, leastLife)
+		}
+	}
+	return nil
 }
 
 // grace is how long calls in progress may take to end at a shutdown.
@@ -59,6 +80,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	system.NodeLife = o.NodeCertificateLife
 	authorities := pki.NewAuthorities(records, sealer, time.Now)
 	trust, err := readTrust(o.State, o.RegistryListen)
 	if err != nil {
@@ -82,7 +104,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	types := conductor.Types{
-		Store: s, Sealer: sealer, Authorities: authorities, Plans: system.Plans, Trust: trust, Cloud: cloud,
+		Store: s, Sealer: sealer, Authorities: authorities, Plans: system.Plans, Trust: trust, Cloud: cloud, PlanLife: o.PlanLife,
 		UserData: conductor.NodeData{
 			Store: s, Sealer: sealer, ControlPlane: "https://" + o.NodeListen, CA: system.PEM(), Keypair: cloud.Keypair,
 		},
@@ -105,6 +127,7 @@ func Run(ctx context.Context, o Options) error {
 		Actions: desk,
 		Store:   s, System: system, Authorities: authorities, Profiles: conductor.Profiles{Store: s}, Locks: trust,
 		Secrets: nodeapi.StoreSecrets{Store: s, Sealer: sealer, Context: conductor.SecretContext}, Log: o.Log.With("part", "nodes"),
+		CertificateLife: o.ComponentCertificateLife,
 	})
 	host, _, err := net.SplitHostPort(o.NodeListen)
 	if err != nil {
@@ -133,6 +156,7 @@ func Run(ctx context.Context, o Options) error {
 	})
 	group.Go(func() error { cloud.Tend(ctx); return nil })
 	group.Go(func() error { return desk.Run(ctx) })
+	group.Go(func() error { tendPlanKeys(ctx, system.Plans, o.PlanKeyLife, o.Log.With("part", "keys")); return nil })
 	o.Log.Info("slipwayd serves", "tenants", o.Listen, "nodes", o.NodeListen, "registry", o.RegistryListen, "state", o.State, "lock", trust.Digest)
 	return group.Wait()
 }
