@@ -71,5 +71,5 @@ func (c Config) dial(config protocol.AgentConfig, identity func() (*tls.Certific
 	if keys.Name != config.ControlPlane {
 		return nil, fault.Retriablef("the plan keys changed while the agent began; it has to begin anew")
 	}
-	return &standalone.Local{Keys: keys, Log: log}, nil
+	return &standalone.Local{Keys: keys, Secrets: filepath.Join(filepath.Dir(c.ConfigFile), standalone.SecretsDir), Log: log}, nil
 }

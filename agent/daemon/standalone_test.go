@@ -113,10 +113,21 @@ func TestANodeWithoutAControlPlaneFollowsAFile(t *testing.T) {
 		}
 	}
 	r.give(key, r.plain(6))
-	r.give(other, r.desired(7)) // has a certificate, and a secret that is not there
-	r.shows("nobody")
+	asks := r.desired(7)
+	asks.Certificates = nil
+	r.give(other, asks)
+	r.shows("secrets in files")
+	asks = r.desired(8)
+	asks.Secrets = nil
+	r.give(other, asks)
+	r.shows("nobody to certify client")
+	r.file(filepath.Join(filepath.Dir(r.config.ConfigFile), standalone.SecretsDir, "shared@1"), []byte("by hand"))
+	asks = r.desired(9)
+	asks.Certificates = nil
+	r.give(other, asks)
+	r.shows("the plan is done")
 	r.stop()
-	if r.current() != "5" {
+	if r.current() != "9" {
 		t.Errorf("current is %s", r.current())
 	}
 	memory, err := journal.Open(filepath.Join(r.config.Root, "state"))

@@ -23,6 +23,9 @@ import (
 // KeysFile is the file of plan keys, beside the agent's configuration.
 const KeysFile = "plan-keys.pem"
 
+// SecretsDir is the directory of the values of secrets, beside the agent's configuration.
+const SecretsDir = "secrets"
+
 // maxKeys bounds the file in bytes: some hundred keys.
 const maxKeys = 64 << 10
 
@@ -43,7 +46,7 @@ func Is(controlPlane string) bool { return strings.HasPrefix(controlPlane, schem
 // ReadKeys reads ECDSA P-256 public keys in PEM. The file has to be a regular one that its owner,
 // this process's user, alone may write, in a directory of which the same holds. Errors are terminal.
 func ReadKeys(path string) (*Keys, error) {
-	raw, err := readOwn(path)
+	raw, err := readOwn(path, maxKeys)
 	if err != nil {
 		return nil, fault.Terminalf("plan keys of a node without a control plane: %w", err)
 	}
@@ -78,7 +81,7 @@ func ReadKeys(path string) (*Keys, error) {
 }
 
 // readOwn reads a file that nobody else could have written.
-func readOwn(path string) ([]byte, error) {
+func readOwn(path string, limit int64) ([]byte, error) {
 	dir, err := os.Stat(filepath.Dir(path))
 	if err != nil {
 		return nil, err
@@ -101,9 +104,9 @@ func readOwn(path string) ([]byte, error) {
 	if err := own(path, info); err != nil {
 		return nil, err
 	}
-	raw, err := io.ReadAll(io.LimitReader(file, maxKeys+1))
-	if err == nil && len(raw) > maxKeys {
-		err = fmt.Errorf("%s has more than the limit of %d bytes", path, maxKeys)
+	raw, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err == nil && int64(len(raw)) > limit {
+		err = fmt.Errorf("%s has more than the limit of %d bytes", path, limit)
 	}
 	return raw, err
 }

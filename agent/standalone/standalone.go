@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -20,8 +21,9 @@ import (
 
 // Local answers for the control plane.
 type Local struct {
-	Keys *Keys
-	Log  *slog.Logger
+	Keys    *Keys
+	Secrets string // directory of the values of secrets
+	Log     *slog.Logger
 }
 
 // Join gives the node a certificate that nobody but itself has any use for, and the keys of the
@@ -89,10 +91,18 @@ func (l *Local) Certificates(_ context.Context, requests []protocol.CertificateR
 	return nil, fault.Terminalf("a node without a control plane has nobody to certify %s: its plan may have no certificates", strings.Join(names, ", "))
 }
 
-// Secret refuses: a value that the plan wants has to be on the node already.
+// Secret reads a value that was put on the node, as Secrets/<name>@<version>.
 func (l *Local) Secret(_ context.Context, name, version string) ([]byte, error) {
-	return nil, fault.Terminalf("a node without a control plane has nobody to ask for secret %s@%s: put its value there before the plan", name, version)
+	path := filepath.Join(l.Secrets, name+"@"+version)
+	value, err := readOwn(path, maxSecret)
+	if err != nil {
+		return nil, fault.Terminalf("a node without a control plane has its secrets in files: %w", err)
+	}
+	return value, nil
 }
+
+// maxSecret bounds a secret in bytes, as the node API does.
+const maxSecret = 1 << 20
 
 // Archive refuses: there is nobody to send it to.
 func (l *Local) Archive(context.Context, string, int64, io.Reader) error {
