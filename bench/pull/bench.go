@@ -14,14 +14,25 @@ import (
 type options struct {
 	rounds                 int
 	cache, lock, dir, only string
-	profile                string
+	profile, scenarios     string
 }
 
-// scenario is one thing that is timed.
+// task is what is in a store already, and what is then pulled.
+type task struct{ before, images []*image }
+
+// scenario is one thing that is timed. ours and theirs are the same, but for one.
 type scenario struct {
-	name   string
-	before *image // in the store already; nil for an empty store
-	image  *image
+	name         string
+	about        string
+	ours, theirs task
+}
+
+// of is the task of a contender.
+func (s scenario) of(c contender) task {
+	if _, ok := c.(*ours); ok {
+		return s.ours
+	}
+	return s.theirs
 }
 
 // results are the samples of a scenario by contender, in the order of the contenders.
@@ -53,7 +64,10 @@ func bench(ctx context.Context, o options) error {
 		contenders = slices.DeleteFunc(contenders, func(c contender) bool { return !slices.Contains(names, c.name()) })
 	}
 	var all []results
-	for _, sc := range scenarios(registry.Images) {
+	for _, sc := range registry.scenarios() {
+		if o.scenarios != "" && !slices.Contains(strings.Split(o.scenarios, ","), sc.name) {
+			continue
+		}
 		r, err := race(ctx, o, registry.Addr, sc, contenders)
 		if err != nil {
 			return err
@@ -62,39 +76,6 @@ func bench(ctx context.Context, o options) error {
 	}
 	report(os.Stdout, all, contenders)
 	return nil
-}
-
-// pack makes the images.
-func pack(cache, lockFile string) ([]*image, error) {
-	layers, err := loadLayers(cache, lockFile)
-	if err != nil {
-		return nil, err
-	}
-	next := slices.Clone(layers)
-	if next[changedLayer], err = changed(layers[changedLayer]); err != nil {
-		return nil, err
-	}
-	var images []*image
-	for _, form := range []struct {
-		tag, media string
-		layers     []layer
-	}{{"gzip-1", mediaGzip, layers}, {"zstd-1", mediaZstd, layers}, {"gzip-2", mediaGzip, next}} {
-		img, err := assemble(form.tag, form.media, form.layers)
-		if err != nil {
-			return nil, err
-		}
-		images = append(images, img)
-	}
-	return images, nil
-}
-
-// scenarios are what is timed with the images of pack.
-func scenarios(images []*image) []scenario {
-	return []scenario{
-		{name: "pull", image: images[0]},
-		{name: "pull-zstd", image: images[1]},
-		{name: "pull-upgrade", before: images[0], image: images[2]},
-	}
 }
 
 // race runs the rounds of a scenario; whoever began last begins the next round.
@@ -131,16 +112,22 @@ func once(ctx context.Context, dir, addr string, sc scenario, c contender) (s sa
 		}
 		flush()
 	}()
-	if sc.before != nil {
-		if _, err := c.pull(ctx, addr, sc.before); err != nil {
+	if before := sc.of(c).before; before != nil {
+		if _, err := c.pull(ctx, addr, before); err != nil {
 			return s, err
 		}
 	}
 	flush()
-	if s, err = c.pull(ctx, addr, sc.image); err != nil {
+	images := sc.of(c).images
+	if s, err = c.pull(ctx, addr, images); err != nil {
 		return s, err
 	}
-	return s, c.check(sc.image)
+	for _, img := range images {
+		if err := c.check(img); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
 }
 
 // clear removes what an earlier run that was killed left.

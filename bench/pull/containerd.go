@@ -67,9 +67,9 @@ func (c *containerd) prepare(ctx context.Context, dir string) error {
 	}
 }
 
-func (c *containerd) pull(ctx context.Context, addr string, img *image) (sample, error) {
+func (c *containerd) pull(ctx context.Context, addr string, images []*image) (sample, error) {
 	before := c.cpu()
-	s, _, err := command(ctx, "ctr", "-a", c.socket(), "images", "pull", "--plain-http", "--snapshotter", "overlayfs", addr+"/"+repository+":"+img.Tag)
+	s, _, err := command(ctx, "ctr", "-a", c.socket(), "images", "pull", "--plain-http", "--snapshotter", "overlayfs", images[0].reference(addr))
 	s.peak += c.status("VmHWM:")
 	s.cpu += c.cpu() - before
 	return s, err

@@ -28,8 +28,8 @@ func (p *podman) store() []string {
 	return []string{"--root", filepath.Join(p.dir, "root"), "--runroot", filepath.Join(p.dir, "run"), "--tmpdir", filepath.Join(p.dir, "tmp"), "--storage-driver", "overlay", "--events-backend", "none"}
 }
 
-func (p *podman) pull(ctx context.Context, addr string, img *image) (sample, error) {
-	args := append(p.store(), "pull", "--quiet", "--tls-verify=false", addr+"/"+repository+":"+img.Tag)
+func (p *podman) pull(ctx context.Context, addr string, images []*image) (sample, error) {
+	args := append(p.store(), "pull", "--quiet", "--tls-verify=false", images[0].reference(addr))
 	s, _, err := command(ctx, "podman", args...)
 	return s, err
 }
@@ -62,19 +62,19 @@ func (s *skopeo) does() string {
 }
 
 // An upgrade needs a store that knows what it has; a directory does not.
-func (s *skopeo) pulls(sc scenario) bool { return sc.before == nil }
+func (s *skopeo) pulls(sc scenario) bool { return len(sc.theirs.before) == 0 }
 
 func (s *skopeo) prepare(_ context.Context, dir string) error {
 	s.dir = dir
 	return os.MkdirAll(dir, 0o755)
 }
 
-func (s *skopeo) pull(ctx context.Context, addr string, img *image) (sample, error) {
+func (s *skopeo) pull(ctx context.Context, addr string, images []*image) (sample, error) {
 	args := []string{"--insecure-policy", "copy", "--quiet", "--src-tls-verify=false"}
 	if s.decompress {
 		args = append(args, "--dest-decompress")
 	}
-	args = append(args, "docker://"+addr+"/"+repository+":"+img.Tag, "dir:"+filepath.Join(s.dir, "copy"))
+	args = append(args, "docker://"+images[0].reference(addr), "dir:"+filepath.Join(s.dir, "copy"))
 	m, _, err := command(ctx, "skopeo", args...)
 	return m, err
 }

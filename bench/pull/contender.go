@@ -19,9 +19,9 @@ type contender interface {
 	pulls(scenario) bool
 	// prepare makes an empty store under dir; it is not timed.
 	prepare(ctx context.Context, dir string) error
-	// pull brings an image into the store.
-	pull(ctx context.Context, addr string, img *image) (sample, error)
-	// check looks whether the store now has the image's files, as far as it keeps files.
+	// pull brings images into the store.
+	pull(ctx context.Context, addr string, images []*image) (sample, error)
+	// check looks whether the store now has an image's files, as far as it keeps files.
 	check(img *image) error
 	// clean ends what prepare has started; the directory is removed by the caller.
 	clean() error

@@ -27,26 +27,28 @@ const (
 // binaries are the components whose layers make the image, as large as the product has them.
 var binaries = []string{"kube-apiserver", "kube-controller-manager", "kubelet", "coredns", "kubectl"}
 
-// changedLayer is which of the layers differs in the upgrade: the one in the middle.
+// changedLayer is which of the binaries differs in the upgrade: the one in the middle.
 const changedLayer = 2
 
-// layer is one binary as a layer in both forms.
+// layer is a tar stream in both forms, and the binaries in it.
 type layer struct {
-	file       lock.Binary
-	diffID     string
+	files      []lock.Binary
+	stream     []byte
 	gzip, zstd []byte
 }
 
 // image is what a registry serves and what the lock says about it.
 type image struct {
-	Tag      string
-	Media    string
-	Manifest []byte
-	Blobs    map[string][]byte `json:"-"`
-	Locked   lock.Platform
+	Repository string
+	Tag        string
+	Media      string
+	Manifest   []byte
+	Blobs      map[string][]byte `json:"-"`
+	Locked     lock.Platform
 }
 
-const repository = "slipway/bench"
+// together is the repository of the images that hold all binaries.
+const together = "bench/node"
 
 // loadLayers takes the components' own layers from the build cache, and packs their tar streams
 // once more as gzip at the level that docker and buildah use.
@@ -94,7 +96,7 @@ func repack(blob []byte, file lock.Binary) (layer, error) {
 		return layer{}, err
 	}
 	packed, err := gzipped(stream)
-	return layer{file: file, diffID: digest(stream), gzip: packed, zstd: blob}, err
+	return layer{files: []lock.Binary{file}, stream: stream, gzip: packed, zstd: blob}, err
 }
 
 func gzipped(stream []byte) ([]byte, error) {
@@ -114,34 +116,42 @@ func gzipped(stream []byte) ([]byte, error) {
 
 // changed is the layer with its binary changed here and there, as by a patch release.
 func changed(old layer) (layer, error) {
-	dec, err := zstd.NewReader(bytes.NewReader(old.zstd))
-	if err != nil {
-		return layer{}, err
-	}
-	defer dec.Close()
-	stream, err := io.ReadAll(dec)
-	if err != nil {
-		return layer{}, err
-	}
+	stream := bytes.Clone(old.stream)
 	start := bytes.Index(stream, []byte("\x7fELF"))
-	content := stream[start : int64(start)+old.file.Size]
+	file := old.files[0]
+	content := stream[start : int64(start)+file.Size]
 	for i := 64 << 10; i < len(content); i += 64 << 10 {
 		content[i] ^= 0xff
 	}
-	sum := sha256.Sum256(content)
-	file := old.file
-	file.SHA256 = hex.EncodeToString(sum[:])
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(256<<10), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false))
-	if err != nil {
-		return layer{}, err
-	}
+	file.SHA256 = digest(content)[len("sha256:"):]
 	packed, err := gzipped(stream)
-	return layer{file: file, diffID: digest(stream), gzip: packed, zstd: enc.EncodeAll(stream, nil)}, err
+	return layer{files: []lock.Binary{file}, stream: stream, gzip: packed}, err
+}
+
+// flat is all layers as one, as an image with several binaries is usually built.
+func flat(layers []layer) (layer, error) {
+	var all layer
+	const endMark = 1024 // of a tar stream, which Go's writer does not pad further
+	for i, l := range layers {
+		part := l.stream
+		if i > 0 {
+			const header = 512
+			part = part[bytes.Index(part, []byte("\x7fELF"))-header:] // its directories are there already
+		}
+		if i < len(layers)-1 {
+			part = part[:len(part)-endMark]
+		}
+		all.stream = append(all.stream, part...)
+		all.files = append(all.files, l.files...)
+	}
+	var err error
+	all.gzip, err = gzipped(all.stream)
+	return all, err
 }
 
 // assemble makes an image of the layers in one form.
-func assemble(tag, media string, layers []layer) (*image, error) {
-	img := &image{Tag: tag, Media: media, Blobs: map[string][]byte{}, Locked: lock.Platform{Platform: "linux/amd64"}}
+func assemble(repository, tag, media string, layers ...layer) (*image, error) {
+	img := &image{Repository: repository, Tag: tag, Media: media, Blobs: map[string][]byte{}, Locked: lock.Platform{Platform: "linux/amd64"}}
 	var descriptors []map[string]any
 	var diffIDs []string
 	for _, l := range layers {
@@ -150,10 +160,10 @@ func assemble(tag, media string, layers []layer) (*image, error) {
 			blob = l.zstd
 		}
 		img.Blobs[digest(blob)] = blob
-		img.Locked.Layers = append(img.Locked.Layers, lock.Layer{Digest: digest(blob), DiffID: l.diffID, Size: int64(len(blob))})
-		img.Locked.Files = append(img.Locked.Files, l.file)
+		img.Locked.Layers = append(img.Locked.Layers, lock.Layer{Digest: digest(blob), DiffID: digest(l.stream), Size: int64(len(blob))})
+		img.Locked.Files = append(img.Locked.Files, l.files...)
 		descriptors = append(descriptors, map[string]any{"mediaType": media, "digest": digest(blob), "size": len(blob)})
-		diffIDs = append(diffIDs, l.diffID)
+		diffIDs = append(diffIDs, digest(l.stream))
 	}
 	slices.SortFunc(img.Locked.Files, func(a, b lock.Binary) int { return strings.Compare(a.Path, b.Path) })
 	config, err := json.Marshal(map[string]any{
@@ -181,11 +191,5 @@ func digest(raw []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// unpacked is how many bytes of files the image has.
-func (i *image) unpacked() int64 {
-	var n int64
-	for _, f := range i.Locked.Files {
-		n += f.Size
-	}
-	return n
-}
+// reference is the image's name for the peers, each of which is asked for one image only.
+func (i *image) reference(addr string) string { return addr + "/" + i.Repository + ":" + i.Tag }

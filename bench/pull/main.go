@@ -21,6 +21,7 @@ func main() {
 	lockFile := flag.String("lock", "images.yaml", "lock of the components")
 	dir := flag.String("dir", "/var/lib/slipway-bench-pull", "directory for stores, on a real disk; removed at the end")
 	only := flag.String("only", "", "contenders to run, by commas; all when empty")
+	scenarios := flag.String("scenarios", "", "scenarios to run, by commas; all when empty")
 	profile := flag.String("profile", "", "file for a processor profile of slipway's last pull")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -32,7 +33,7 @@ func main() {
 	case "store":
 		err = store(ctx, flag.Arg(1), *profile)
 	case "":
-		err = bench(ctx, options{rounds: *rounds, cache: *cache, lock: *lockFile, dir: *dir, only: *only, profile: *profile})
+		err = bench(ctx, options{rounds: *rounds, cache: *cache, lock: *lockFile, dir: *dir, only: *only, profile: *profile, scenarios: *scenarios})
 	default:
 		err = fmt.Errorf("unknown argument %q", flag.Arg(0))
 	}

@@ -32,15 +32,15 @@ func (o *ours) prepare(_ context.Context, dir string) error {
 // order is what the child process is asked to pull.
 type order struct {
 	Dir, Registry string
-	Image         *image
+	Images        []*image
 }
 
-func (o *ours) pull(ctx context.Context, addr string, img *image) (sample, error) {
+func (o *ours) pull(ctx context.Context, addr string, images []*image) (sample, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return sample{}, err
 	}
-	raw, err := json.Marshal(order{filepath.Join(o.dir, "images"), "http://" + addr, img})
+	raw, err := json.Marshal(order{filepath.Join(o.dir, "images"), "http://" + addr, images})
 	if err != nil {
 		return sample{}, err
 	}
@@ -78,8 +78,11 @@ func store(ctx context.Context, file, profile string) error {
 		return err
 	}
 	puller := &pull.Puller{Store: &pull.Store{Dir: o.Dir}, Client: pull.NewClient()}
-	want := pull.Want{Name: "bench", Repository: repository, Manifest: o.Image.Locked.Manifest, Locked: &o.Image.Locked, Root: true}
-	if err := puller.Pull(ctx, []pull.Want{want}, []string{o.Registry}, nil); err != nil {
+	var wants []pull.Want
+	for _, img := range o.Images {
+		wants = append(wants, pull.Want{Name: img.Repository, Repository: img.Repository, Manifest: img.Locked.Manifest, Locked: &img.Locked, Root: true})
+	}
+	if err := puller.Pull(ctx, wants, []string{o.Registry}, nil); err != nil {
 		return err
 	}
 	fmt.Println(puller.Counts.Fetched.Load())

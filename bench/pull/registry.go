@@ -19,7 +19,7 @@ import (
 // published is what the registry's process tells about what it serves.
 type published struct {
 	Addr   string
-	Images []*image // without their blobs
+	Images map[string]*image // by reference, without their blobs
 }
 
 // serve packs the images and runs go-containerregistry's registry with them in memory, and prints
@@ -83,7 +83,7 @@ func startRegistry(ctx context.Context, o options) (p published, stop func(), er
 }
 
 func push(ctx context.Context, addr string, img *image) error {
-	base := "http://" + addr + "/v2/" + repository
+	base := "http://" + addr + "/v2/" + img.Repository
 	send := func(method, url, media string, body []byte) error {
 		req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 		if err != nil {
