@@ -132,6 +132,12 @@ bench-pull: deps build ## a verified pull beside containerd, podman and skopeo: 
 	@mkdir -p bin && CGO_ENABLED=0 $(NODE_GO) $(BUILD) -o bin/bench-pull ./bench/pull
 	bin/bench-pull
 
+AGENT_BENCH ?= -idle 10m -changes 50 -their-changes 30
+.PHONY: bench-agent
+bench-agent: test-deps build ## the agent beside Debian's os-collect-config: 40 minutes, two tens of them at rest (needs root)
+	$(call install,python3-os-collect-config)
+	$(GO) run ./bench/agent $(AGENT_BENCH)
+
 FUZZTIME ?= 20s
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (20s)

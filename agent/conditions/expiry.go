@@ -26,7 +26,7 @@ type Expiry struct {
 }
 
 // Every implements Source.
-func (e *Expiry) Every() time.Duration { return 10 * time.Minute }
+func (e *Expiry) Every() time.Duration { return time.Minute }
 
 // Look implements Source. The certificate that ends first decides.
 func (e *Expiry) Look(context.Context) []protocol.Condition {

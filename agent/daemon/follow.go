@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"sync"
 
 	"slipway.build/slipway/agent/act"
 	"slipway.build/slipway/agent/apply"
+	"slipway.build/slipway/agent/footprint"
 	"slipway.build/slipway/agent/generator"
 	"slipway.build/slipway/agent/journal"
 	"slipway.build/slipway/agent/plan"
@@ -158,6 +158,7 @@ func (f *follower) apply(ctx context.Context, delivery protocol.Delivery) {
 		return
 	}
 	f.stop(apply.ErrReplaced)
+	footprint.Work()
 	actx, cancel := context.WithCancelCause(ctx)
 	f.running = &application{digest: checked.Digest, cancel: cancel, done: make(chan struct{})}
 	f.status.plan(checked.Plan, checked.Digest)
@@ -200,7 +201,7 @@ func (f *follower) finished(p *plan.Plan, err error) {
 		f.status.failed(err)
 	}
 	f.settled()
-	debug.FreeOSMemory() // from here on this process mostly waits
+	footprint.Rest() // from here on this process mostly waits
 }
 
 // atWork tells that this program got to its work: the control plane has answered it. When the

@@ -9,10 +9,10 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 	"time"
 
+	"slipway.build/slipway/agent/footprint"
 	"slipway.build/slipway/agent/supervision"
 )
 
@@ -25,9 +25,7 @@ const ExitRefused = 78
 // The caller must have locked the main goroutine to the main thread, because the component dies
 // with the thread that started it.
 func Main(path string, stderr io.Writer) int {
-	// Beside every component lives one of us: stay small. One thread of Go code is plenty.
-	debug.SetGCPercent(10)
-	runtime.GOMAXPROCS(1)
+	runtime.GOMAXPROCS(1) // one thread of Go code is plenty
 	spec, err := ReadSpec(path)
 	if err != nil {
 		return refuse(stderr, err)
@@ -36,7 +34,7 @@ func Main(path string, stderr io.Writer) int {
 	if err != nil {
 		return refuse(stderr, err)
 	}
-	debug.FreeOSMemory()
+	footprint.Rest()
 	s := &supervisor{spec: spec, stderr: stderr}
 	status, err := s.run(binary)
 	var stop *stopped

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"slipway.build/slipway/agent/footprint"
 	"slipway.build/slipway/agent/probe"
 	"slipway.build/slipway/agent/supervision"
 )
@@ -29,7 +30,7 @@ func (s *supervisor) watch(ctx context.Context) {
 		return
 	}
 	s.notify.send("READY=1", "STATUS=Ready")
-	shrink()
+	footprint.Rest()
 	s.feed(ctx)
 }
 
