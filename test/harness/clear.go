@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,7 +51,11 @@ func (s *System) clear(t *testing.T) {
 		earlier := &System{Root: s.Root, State: state}
 		if found := earlier.Leftovers(t); len(found) > 0 {
 			t.Logf("an earlier run left %d things, %s among them: taking them away", len(found), found[0])
-			earlier.Slipway(t, "down")
+			// A command of the earlier run may be at work still, and ends by itself.
+			Eventually(t, 10*time.Minute, "the end of what an earlier run left", func() error {
+				_, err := earlier.TrySlipway("down")
+				return err
+			})
 		}
 	}
 }
