@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"testing"
 	"testing/iotest"
+
+	kgzip "github.com/klauspost/compress/gzip"
 )
 
 // samples are contents of several kinds, by name.
@@ -179,8 +181,9 @@ func BenchmarkInflate(b *testing.B) {
 	raw := samples(b)["program"]
 	stream := gzipped(b, raw, gzip.Header{})
 	for name, open := range map[string]func(io.Reader) (io.Reader, error){
-		"inflate":  func(r io.Reader) (io.Reader, error) { return NewReader(r), nil },
-		"standard": func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
+		"inflate":   func(r io.Reader) (io.Reader, error) { return NewReader(r), nil },
+		"standard":  func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
+		"klauspost": func(r io.Reader) (io.Reader, error) { return kgzip.NewReader(r) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
