@@ -107,6 +107,10 @@ acceptance: test-deps build ## what takes long or breaks things on purpose: half
 	@bin/slipway images build
 	@$(GO) test -json -count=1 -tags acceptance -timeout 90m ./test/acceptance/... | $(SUMMARY) acceptance
 
+.PHONY: test-renewal
+test-renewal: test-deps ## certificates of 60 s renewed under running components, with real systemd (needs root)
+	@SLIPWAY_TEST_CERTIFICATE_LIFE=60s $(GO) test -count=1 -v -timeout 20m -run 'TestANodeFromFirstBootOn' ./agent/integration | grep -E 'renewal_test|^ *---|^(ok|FAIL)'
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, govulncheck
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "lint: not gofmt'ed: $$bad" >&2; exit 1; }

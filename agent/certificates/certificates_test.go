@@ -3,6 +3,7 @@ package certificates_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"os"
 	"os/user"
@@ -13,6 +14,7 @@ import (
 	"slipway.build/slipway/agent/certificates"
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/agent/join"
+	"slipway.build/slipway/agent/journal"
 	"slipway.build/slipway/agent/nodeapi"
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
@@ -79,9 +81,24 @@ func TestPairsAreMadeInOneCallAndKept(t *testing.T) {
 	if err := maker.Ensure(t.Context(), wanted); err != nil || api.calls != 2 {
 		t.Errorf("another purpose: %v, %d calls", err, api.calls)
 	}
+	key, err := os.ReadFile(filepath.Join(maker.Dir, "a", "tls.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.Stat(filepath.Join(maker.Dir, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	maker.Now = func() time.Time { return time.Now().Add(20 * time.Hour) } // of 24
 	if err := maker.Ensure(t.Context(), wanted); err != nil || api.calls != 3 {
 		t.Errorf("late in life: %v, %d calls", err, api.calls)
+	}
+	// What components have mounted is the directory, and no reader may meet a mixed pair.
+	if again, err := os.Stat(filepath.Join(maker.Dir, "a")); err != nil || !os.SameFile(dir, again) {
+		t.Errorf("the directory was replaced: %v", err)
+	}
+	if again, err := os.ReadFile(filepath.Join(maker.Dir, "a", "tls.key")); err != nil || string(again) != string(key) {
+		t.Errorf("the key was replaced: %v", err)
 	}
 	if err := maker.Collect(map[string]bool{"b": true}); err != nil {
 		t.Fatal(err)
@@ -99,5 +116,87 @@ func TestAPurposeThatIsRefusedIsATerminalFault(t *testing.T) {
 	}
 	if entries, _ := os.ReadDir(maker.Dir); len(entries) != 0 {
 		t.Errorf("left over: %v", entries)
+	}
+}
+
+func TestAReaderNeverMeetsAMixedPair(t *testing.T) {
+	maker, _, owner := newMaker(t)
+	wanted := []plan.Certificate{{Name: "a", Purpose: "server", Owner: owner}}
+	if err := maker.Ensure(t.Context(), wanted); err != nil {
+		t.Fatal(err)
+	}
+	stop, read := make(chan struct{}), make(chan int)
+	go func() {
+		n := 0
+		defer func() { read <- n }()
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := tls.LoadX509KeyPair(filepath.Join(maker.Dir, "a", "tls.crt"), filepath.Join(maker.Dir, "a", "tls.key")); err != nil {
+				t.Error(err)
+				return
+			}
+			n++
+		}
+	}()
+	seen := map[string]bool{}
+	for range 20 {
+		if err := maker.Renew(t.Context(), wanted); err != nil {
+			t.Fatal(err)
+		}
+		seen[maker.Current("a")] = true
+	}
+	close(stop)
+	if n := <-read; n == 0 || len(seen) != 20 {
+		t.Errorf("%d reads of %d certificates", n, len(seen))
+	}
+}
+
+func TestAStopBetweenAnyTwoStepsIsMadeGood(t *testing.T) {
+	maker, api, owner := newMaker(t)
+	wanted := []plan.Certificate{{Name: "a", Purpose: "server", Owner: owner, Restart: []string{"slipway-a.service"}}}
+	var owed []journal.Owed
+	maker.Owe = func(restarts []journal.Owed) error { owed = append(owed, restarts...); return nil }
+	if err := maker.Ensure(t.Context(), wanted); err != nil || len(owed) != 0 {
+		t.Fatalf("the first pair: %v, owed %v", err, owed)
+	}
+	file := func(name string) string { return filepath.Join(maker.Dir, "a", name) }
+	for name, damage := range map[string]func() error{
+		"the request is not there":    func() error { return os.Remove(file("request.json")) },
+		"the certificate is not":      func() error { return os.Remove(file("tls.crt")) },
+		"the key is not":              func() error { return os.Remove(file("tls.key")) },
+		"the key is cut short":        func() error { return os.Truncate(file("tls.key"), 10) },
+		"the certificate is cut off":  func() error { return os.Truncate(file("tls.crt"), 10) },
+		"the whole directory is gone": func() error { return os.RemoveAll(filepath.Join(maker.Dir, "a")) },
+	} {
+		before := api.calls
+		if err := damage(); err != nil {
+			t.Fatal(err)
+		}
+		if next := maker.NextRenewal(wanted); next.After(time.Now()) {
+			t.Errorf("%s: the next renewal is at %s", name, next)
+		}
+		if err := maker.Ensure(t.Context(), wanted); err != nil || api.calls != before+1 {
+			t.Errorf("%s: %v, %d calls", name, err, api.calls-before)
+		}
+		if _, err := tls.LoadX509KeyPair(file("tls.crt"), file("tls.key")); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	owed = nil
+	if err := maker.Renew(t.Context(), wanted); err != nil || len(owed) != 1 || owed[0].Fingerprint != maker.Current("a") || owed[0].Unit != "slipway-a.service" {
+		t.Errorf("a renewal: %v, owed %v", err, owed)
+	}
+	maker.Owe = func([]journal.Owed) error { return errors.New("the disk is full") }
+	current := maker.Current("a")
+	if err := maker.Renew(t.Context(), wanted); err == nil || maker.Current("a") != current {
+		t.Errorf("without a journal of the restart the certificate was replaced: %v", err)
+	}
+	kept, err := certificates.List(maker.Dir)
+	if err != nil || len(kept) != 1 || kept[0].Name != "a" || certificates.Fingerprint(kept[0].Leaf) != current {
+		t.Errorf("list %v, %v", kept, err)
 	}
 }

@@ -96,6 +96,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.registry = testimage.NewRegistry(t, w.spoil, w.all()...)
 	w.plane = testplane.New(t)
+	w.plane.Life = certificateLife(t)
 	w.plane.Secrets["shared@1"] = "a secret value of the test"
 	lockKey, lockPEM := testimage.Key(t)
 	w.lockKey = lockKey

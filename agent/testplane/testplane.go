@@ -77,7 +77,7 @@ func New(t testing.TB) *Plane {
 	p.check(err)
 	p.CA = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	serverKey := p.key()
-	chain := p.certify(&serverKey.PublicKey, "control plane")
+	chain := p.certify(&serverKey.PublicKey, "control plane") // before Life can be set: for a day
 	block, _ := pem.Decode([]byte(chain))
 	roots := x509.NewCertPool()
 	roots.AddCert(p.ca)
@@ -92,6 +92,13 @@ func New(t testing.TB) *Plane {
 	p.URL = p.server.URL
 	t.Cleanup(p.Close)
 	return p
+}
+
+// Roots returns the authority that signs everything here.
+func (p *Plane) Roots() *x509.CertPool {
+	roots := x509.NewCertPool()
+	roots.AddCert(p.ca)
+	return roots
 }
 
 // Use has failures reported to t from now on, for tests in parts.

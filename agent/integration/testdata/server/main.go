@@ -3,6 +3,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"net"
@@ -18,6 +19,8 @@ func main() {
 	delay := flag.Duration("delay", 0, "time until healthy")
 	state := flag.String("state", "", "file to make")
 	unix := flag.String("unix", "", "further address: a unix socket")
+	secure := flag.String("tls", "", "further address: with TLS")
+	pair := flag.String("pair", "", "directory of the pair for TLS, read at each handshake")
 	fail := flag.Bool("fail", false, "end with an error at once")
 	flag.Parse()
 	if *fail {
@@ -59,6 +62,18 @@ func main() {
 		}
 	})
 	http.HandleFunc("/hang", func(http.ResponseWriter, *http.Request) { hung.Store(true) })
+	if *secure != "" {
+		read := func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			certificate, err := tls.LoadX509KeyPair(filepath.Join(*pair, "tls.crt"), filepath.Join(*pair, "tls.key"))
+			return &certificate, err
+		}
+		listener, err := tls.Listen("tcp", *secure, &tls.Config{GetCertificate: read, MinVersion: tls.VersionTLS13})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "server:", err)
+			os.Exit(5)
+		}
+		go func() { _ = http.Serve(listener, nil) }()
+	}
 	if err := http.ListenAndServe(*listen, nil); err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
 		os.Exit(6)
