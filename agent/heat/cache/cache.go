@@ -46,7 +46,7 @@ func (c Cache) Keep(docs []metadata.Document) error {
 			return err
 		}
 		if _, err := os.Lstat(c.path(doc.Name) + ".orig"); errors.Is(err, fs.ErrNotExist) {
-			if err := c.write(doc.Name+".json.orig", text); err != nil {
+			if err := passing(c.path(doc.Name)+".orig", text); err != nil {
 				return err
 			}
 		}
@@ -73,7 +73,7 @@ func (c Cache) deployments(docs []metadata.Document) error {
 	if err := os.MkdirAll(filepath.Dir(c.HeatConfig), 0o700); err != nil {
 		return fmt.Errorf("keep the deployments: %w", err)
 	}
-	return replace(c.HeatConfig, raw)
+	return passing(c.HeatConfig, raw)
 }
 
 // Commit writes down that documents were acted on.
@@ -154,7 +154,7 @@ func (c Cache) write(name string, text []byte) error {
 	if err := os.MkdirAll(c.Copy, 0o700); err != nil {
 		return fmt.Errorf("copy the metadata: %w", err)
 	}
-	return replace(filepath.Join(c.Copy, name), text)
+	return passing(filepath.Join(c.Copy, name), text)
 }
 
 // replace writes a file unless it has this content already.
@@ -163,6 +163,22 @@ func replace(path string, text []byte) error {
 		return nil
 	}
 	return durable.WriteFile(path, text, 0o600)
+}
+
+// passing is replace for what need not outlive a power loss: /var/run does not, and .orig is a
+// curiosity. Syncs cost the first deployment of a node its time.
+func passing(path string, text []byte) error {
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+		return nil
+	}
+	temp := path + ".new"
+	if err := os.WriteFile(temp, text, 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
 }
 
 // canonical is a document's content with its keys sorted, so that equal documents are equal bytes.

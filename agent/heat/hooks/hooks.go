@@ -125,7 +125,8 @@ func (r *Runner) find(group string) (string, error) {
 var private = [...]string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID"}
 
 // Environ is the agent's environment as its children get it: without what is only for the agent,
-// and with the HOME and PATH that systemd leaves out.
+// with the HOME and PATH that systemd leaves out, and with the locale that heat-container-agent
+// set (magnum, dockerfiles/heat-container-agent/launch).
 func Environ() []string {
 	var out []string
 	for _, pair := range os.Environ() {
@@ -134,7 +135,7 @@ func Environ() []string {
 			out = append(out, pair)
 		}
 	}
-	for name, value := range map[string]string{"HOME": "/root", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"} {
+	for name, value := range map[string]string{"HOME": "/root", "LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"} {
 		if os.Getenv(name) == "" {
 			out = append(out, name+"="+value)
 		}
