@@ -95,7 +95,7 @@ func TestTheCloudFormationAPIIsPolledWithASignature(t *testing.T) {
 	c := &collect.CFN{HTTP: &rest.Client{}, Hint: filepath.Join(t.TempDir(), "hint")}
 	s := settings(t, cloud.CFNSection())
 	found, err := c.Collect(t.Context(), s)
-	if err != nil || ids(t, found) != "d1" || !strings.Contains(string(found.Docs[0].Raw), "é") {
+	if err != nil || ids(t, found) != "d1" || !strings.Contains(string(found.Docs[0].Raw), `\u00e9`) {
 		t.Fatalf("%v", err)
 	}
 	wrong := s

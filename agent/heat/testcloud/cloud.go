@@ -70,6 +70,7 @@ func New(t testing.TB) *Cloud {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /identity/v3/auth/tokens", c.authenticate)
 	mux.HandleFunc("GET /identity/{$}", c.versions)
+	mux.HandleFunc("GET /identity/v3/{$}", c.version3)
 	mux.HandleFunc("GET /heat/v1/{project}/stacks/{stack}/{id}/resources/{resource}/metadata", c.metadata)
 	mux.HandleFunc("POST /heat/v1/{project}/stacks/{stack}/{id}/resources/{resource}/signal", c.signal)
 	mux.HandleFunc("GET /cfn/v1/{$}", c.describe)

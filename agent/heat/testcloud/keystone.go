@@ -24,6 +24,15 @@ func (c *Cloud) versions(w http.ResponseWriter, _ *http.Request) {
 	}}})
 }
 
+// version3 is what its v3 says of itself.
+func (c *Cloud) version3(w http.ResponseWriter, _ *http.Request) {
+	type object = map[string]any
+	write(w, http.StatusOK, object{"version": object{
+		"id": "v3.14", "status": "stable", "updated": "2020-04-07T00:00:00Z", "links": []object{{"rel": "self", "href": c.URL + "/identity/v3/"}},
+		"media-types": []object{{"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}},
+	}})
+}
+
 func (c *Cloud) authenticate(w http.ResponseWriter, r *http.Request) {
 	if !c.enter(w, Token) {
 		return
@@ -58,7 +67,7 @@ func (c *Cloud) authenticate(w http.ResponseWriter, r *http.Request) {
 	c.tokens[id] = user.ID
 	type object = map[string]any
 	entry := func(kind, url string) object {
-		return object{"type": kind, "name": kind, "endpoints": []object{
+		return object{"id": kind, "type": kind, "name": kind, "endpoints": []object{
 			{"interface": "internal", "region": Region, "region_id": Region, "url": "http://127.0.0.1:1/internal"},
 			{"interface": "public", "region": "Elsewhere", "region_id": "Elsewhere", "url": "http://127.0.0.1:1/elsewhere"},
 			{"interface": "public", "region": Region, "region_id": Region, "url": url},
@@ -67,7 +76,9 @@ func (c *Cloud) authenticate(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Subject-Token", id)
 	write(w, http.StatusCreated, object{"token": object{
 		"issued_at": now.Format("2006-01-02T15:04:05.000000Z"), "expires_at": now.Add(time.Hour).Format("2006-01-02T15:04:05.000000Z"),
-		"methods": []string{"password"}, "user": object{"id": user.ID},
+		"methods": []string{"password"}, "audit_ids": []string{"x"}, "roles": []object{{"id": "r", "name": "heat_stack_user"}},
+		"user":    object{"id": user.ID, "name": user.ID, "domain": object{"id": "heat", "name": "heat"}},
+		"project": object{"id": Project, "name": Project, "domain": object{"id": "heat", "name": "heat"}},
 		"catalog": []object{
 			entry("orchestration", c.URL+"/heat/v1/"+Project),
 			entry("messaging", c.URL+"/zaqar/"),
