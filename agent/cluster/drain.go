@@ -82,13 +82,7 @@ func (d *draining) run(ctx context.Context) error {
 			left = len(pods)
 			waits.Reset()
 		}
-		const shown = 5
-		more := ""
-		if len(reasons) > shown {
-			more = fmt.Sprintf("; and %d more", len(reasons)-shown)
-			reasons = reasons[:shown]
-		}
-		return fault.Retriablef("%d pods are left: %s%s", left, strings.Join(reasons, "; "), more)
+		return fault.Retriablef("%d pods are left: %s", left, strings.Join(shorten(reasons), "; "))
 	})
 }
 
@@ -140,7 +134,7 @@ func (d *draining) refuse(pods []*pod) error {
 		}
 	}
 	if len(lost) > 0 {
-		return fault.Terminalf("%s", strings.Join(lost, "; "))
+		return fault.Terminalf("%s", strings.Join(shorten(lost), "; "))
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func (c *Client) Prune(ctx context.Context, set string, keep []plan.Object) (map
 			return err
 		}
 		if len(p.pending) > 0 {
-			return fault.Retriablef("not deleted yet: %s", strings.Join(p.pending, "; "))
+			return fault.Retriablef("not deleted yet: %s", strings.Join(shorten(p.pending), "; "))
 		}
 		return nil
 	})
@@ -41,9 +41,18 @@ func (c *Client) Prune(ctx context.Context, set string, keep []plan.Object) (map
 	}
 	out := map[string]string{"deleted": strconv.Itoa(len(p.deleted))}
 	if len(p.kept) > 0 {
-		out["kept"] = strings.Join(p.kept, "; ")
+		out["kept"] = strings.Join(shorten(p.kept), "; ")
 	}
 	return out, nil
+}
+
+// shorten bounds a list in a message; the rest is counted.
+func shorten(list []string) []string {
+	const shown = 5
+	if len(list) <= shown {
+		return list
+	}
+	return append(slices.Clone(list[:shown]), fmt.Sprintf("and %d more", len(list)-shown))
 }
 
 // pruning is one look at everything that a set has too much.

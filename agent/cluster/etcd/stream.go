@@ -46,6 +46,9 @@ func (c *Client) stream(parent context.Context, out io.Writer) (*sums, error) {
 			Error *Error `json:"error"`
 		}
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				err = cause // it was cut off by us
+			}
 			return nil, fault.Retriablef("read the snapshot: %w", err)
 		}
 		if line.Error != nil {
