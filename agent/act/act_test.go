@@ -417,7 +417,7 @@ func TestAPlanHasTheTurnAndGoesAhead(t *testing.T) {
 	long := r.request(action.Restart, nil)
 	r.offer(long)
 	<-begun
-	leave, err := r.turn.Wait(t.Context(), "generation 8 is being applied")
+	leave, err := r.turn.Wait(t.Context(), "generation 8 is being applied", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

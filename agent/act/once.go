@@ -103,7 +103,13 @@ func (r *Runner) do(ctx context.Context, w waiting) error {
 		if request.Kind == action.Reboot {
 			yield = nil // it is not taken back
 		}
-		release, holder, ok := r.Turn.Try(fmt.Sprintf("action %s (%s) of %s", request.ID, request.Kind, request.Actor), yield)
+		release, holder, ok := r.turnFor(ctx, fmt.Sprintf("action %s (%s) of %s", request.ID, request.Kind, request.Actor), yield)
+		if ctx.Err() != nil {
+			if ok {
+				release()
+			}
+			return context.Cause(ctx)
+		}
 		if !ok {
 			return end(protocol.ActionAnswer{Status: protocol.ActionRefused}, "the node is changing: "+holder+"; ask again when that has ended", "")
 		}
@@ -128,6 +134,21 @@ func (r *Runner) do(ctx context.Context, w waiting) error {
 		answer.Status, reason = protocol.ActionFailed, err.Error()
 	}
 	return end(answer, reason, outcome.Log)
+}
+
+// patience is how long an action waits for a plan that is about to be done; a longer one is told.
+const patience = 3 * time.Second
+
+// turnFor takes the turn, or says what has it.
+func (r *Runner) turnFor(ctx context.Context, what string, yield func()) (release func(), holder string, ok bool) {
+	release, holder, ok = r.Turn.Try(what, yield)
+	if ok {
+		return release, "", true
+	}
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	release, err := r.Turn.Wait(bounded, what, yield)
+	return release, holder, err == nil
 }
 
 // begin journals that the action begins; from here on it may have had effects.

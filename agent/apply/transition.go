@@ -47,7 +47,7 @@ func (t *transition) run(parent context.Context) error {
 	if t.entry.Step == journal.Confirmed {
 		return t.laterTasks(parent)
 	}
-	leave, err := t.Turn.Wait(parent, fmt.Sprintf("generation %d is being applied", t.entry.Generation))
+	leave, err := t.Turn.Wait(parent, fmt.Sprintf("generation %d is being applied", t.entry.Generation), nil)
 	if err != nil {
 		return err // not our verdict, either
 	}

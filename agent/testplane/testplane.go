@@ -59,6 +59,7 @@ type Plane struct {
 	polls      int
 	statements [][]byte // of plan keys
 	between    func(http.Handler) http.Handler
+	acts       acts
 }
 
 // New starts a control plane on loopback.
@@ -239,6 +240,7 @@ func (p *Plane) handler() http.Handler {
 	mux.HandleFunc("POST /node/v1/signals", p.withIdentity(p.take))
 	mux.HandleFunc("POST /node/v1/certificates", p.withIdentity(p.certificates))
 	mux.HandleFunc("GET /node/v1/secrets/{secret}", p.withIdentity(p.secret))
+	mux.HandleFunc("POST /node/v1/actions/{action}/archive", p.withIdentity(p.archive))
 	return p.disturbed(mux)
 }
 
@@ -337,7 +339,8 @@ func (p *Plane) plan(w http.ResponseWriter, r *http.Request) {
 	p.mu.Unlock()
 	for {
 		p.mu.Lock()
-		changed, delivery, etag := p.changed, p.delivery, p.etag
+		changed := p.changed
+		delivery, etag := p.withActions()
 		p.mu.Unlock()
 		if delivery != nil && r.Header.Get("If-None-Match") != etag {
 			w.Header().Set("ETag", etag)

@@ -28,20 +28,20 @@ func (t *Turn) Try(what string, yield func()) (release func(), holder string, ok
 	return sync.OnceFunc(t.release), "", true
 }
 
-// Wait takes the turn as soon as it is free, or returns the cause of ctx's end.
-func (t *Turn) Wait(ctx context.Context, what string) (release func(), err error) {
+// Wait takes the turn as soon as it is free, as Try does, or returns the cause of ctx's end.
+func (t *Turn) Wait(ctx context.Context, what string, yield func()) (release func(), err error) {
 	for {
-		if release, _, ok := t.Try(what, nil); ok {
+		if release, _, ok := t.Try(what, yield); ok {
 			return release, nil
 		}
 		t.mu.Lock()
-		freed, yield := t.freed, t.yield
+		freed, please := t.freed, t.yield
 		t.mu.Unlock()
 		if freed == nil {
 			continue
 		}
-		if yield != nil {
-			yield()
+		if please != nil {
+			please()
 		}
 		select {
 		case <-freed:

@@ -26,7 +26,7 @@ func TestOneHasTheTurnAndTheOthersAreToldWho(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("enough")
 	cancel(cause)
-	if _, err := subject.Wait(ctx, "plan 6"); !errors.Is(err, cause) {
+	if _, err := subject.Wait(ctx, "plan 6", nil); !errors.Is(err, cause) {
 		t.Errorf("the end of the wait: %v", err)
 	}
 }
@@ -39,7 +39,7 @@ func TestWhoWaitsHasTheHolderYieldAndIsNext(t *testing.T) {
 		<-yielded
 		release()
 	}()
-	next, err := subject.Wait(t.Context(), "plan 5")
+	next, err := subject.Wait(t.Context(), "plan 5", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestManyNeverHoldItTogether(t *testing.T) {
 	for range 16 {
 		group.Go(func() {
 			for range 200 {
-				release, err := subject.Wait(t.Context(), "somebody")
+				release, err := subject.Wait(t.Context(), "somebody", nil)
 				if err != nil {
 					t.Error(err)
 					return

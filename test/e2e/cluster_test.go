@@ -33,6 +33,7 @@ func TestACluster(t *testing.T) {
 	step("logs, exec and port-forward work", func(t *testing.T) { s.kubectl.UsePod(t, pods[0]) })
 	step("a pod reaches a service by name, on both nodes", func(t *testing.T) { s.kubectl.ReachService(t, pods) })
 	step("a pod reaches the outside through NAT", func(t *testing.T) { s.kubectl.ReachOutside(t, pods) })
+	step("its nodes do single things when they are asked", s.nodesDoActions)
 	step("its API answers without containerd and agent", s.withoutContainerd)
 	step("its history is the paper's", s.history)
 	step("deleting it leaves no server", s.deleteCluster)
