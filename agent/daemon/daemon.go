@@ -123,6 +123,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 	group.Go(func() error { return board.Run(ctx) })
 	group.Go(func() error { return outbox.Run(ctx, api) })
 	group.Go(func() error { return renewer.Run(ctx) })
+	group.Go(func() error { return actions.Run(ctx) })
 	follower := &follower{
 		applier: a, log: log, source: c.source(api, log), status: show, contact: contact, actions: actions, settled: renewer.Wake,
 	}
