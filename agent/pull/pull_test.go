@@ -221,6 +221,13 @@ func TestHostileArchivesAreRefused(t *testing.T) {
 		"not in the lock":   {good, {Name: "usr/bin/y", Size: int64(len(content)), Typeflag: tar.TypeReg}},
 		"wrong size":        {{Name: "usr/bin/x", Size: 1, Typeflag: tar.TypeReg}},
 		"name is a folder":  {{Name: "usr/bin/x/", Typeflag: tar.TypeDir}, good},
+		"link above":        {{Name: "usr/bin", Linkname: "/etc", Typeflag: tar.TypeSymlink}, good},
+		"global header":     {{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"path": "../x"}}, good},
+		"long name":         {{Name: strings.Repeat("d/", 300) + "x", Typeflag: tar.TypeReg}},
+		"control character": {{Name: "usr/bin/\x1b[2J", Typeflag: tar.TypeReg}},
+		"no name":           {{Name: "", Typeflag: tar.TypeReg}},
+		"dots":              {{Name: "..", Typeflag: tar.TypeDir}},
+		"file with slash":   {{Name: "usr/./bin/x", Size: good.Size, Typeflag: tar.TypeReg}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stream bytes.Buffer
@@ -239,6 +246,27 @@ func TestHostileArchivesAreRefused(t *testing.T) {
 			refuse(t, stream.Bytes(), content)
 		})
 	}
+	for name, size := range map[string]int64{"larger than it is": 1 << 40, "a little larger": 8, "smaller": 6} {
+		t.Run("size "+name, func(t *testing.T) {
+			var stream bytes.Buffer
+			lies := good
+			lies.Size = size
+			if err := tar.NewWriter(&stream).WriteHeader(&lies); err != nil {
+				t.Fatal(err)
+			}
+			stream.Write(content)
+			stream.Write(make([]byte, 1024+512-len(content)))
+			refuse(t, stream.Bytes(), content)
+		})
+	}
+	t.Run("cut off in the file", func(t *testing.T) {
+		var stream bytes.Buffer
+		if err := tar.NewWriter(&stream).WriteHeader(&good); err != nil {
+			t.Fatal(err)
+		}
+		stream.Write(content[:3])
+		refuse(t, stream.Bytes(), content)
+	})
 	t.Run("bomb of headers", func(t *testing.T) {
 		var stream bytes.Buffer
 		w := tar.NewWriter(&stream)

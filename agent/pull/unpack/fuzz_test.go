@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"slipway.build/slipway/agent/fault"
@@ -35,14 +36,12 @@ func FuzzLayer(f *testing.F) {
 		if err != nil && !fault.IsTerminal(err) {
 			t.Errorf("error %v is not terminal", err)
 		}
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, entry := range entries {
-			if !entry.IsDir() {
-				t.Errorf("wrote %s", entry.Name())
-			}
+		left := files(t, dir)
+		switch {
+		case err != nil && len(left) > 0:
+			t.Errorf("refused, and left %v", left)
+		case err == nil && (len(left) > 1 || len(left) == 1 && left[0] != filepath.Join(dir, "usr/bin/x")):
+			t.Errorf("wrote %v", left)
 		}
 	})
 }

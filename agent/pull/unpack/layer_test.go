@@ -178,6 +178,58 @@ func TestABombIsRefusedBeforeItTakesRoom(t *testing.T) {
 	}
 }
 
+// What a layer allocates does not depend on how large it is, so neither does the memory it needs.
+func TestALargeLayerNeedsNoMoreMemory(t *testing.T) {
+	const size = 96 << 20
+	content := sha256.New()
+	_, _ = io.Copy(content, io.LimitReader(zeroReader{}, size))
+	for _, media := range []string{".tar", "+gzip", "+zstd"} {
+		blob := zeroLayer(t, media, size)
+		to, _ := target(t, lock.Binary{Path: "a", SHA256: hex.EncodeToString(content.Sum(nil)), Size: size})
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := to.Layer(from(bytes.NewReader(blob)), layerOf(blob, nil), media, nil); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 8<<20 {
+			t.Errorf("%s: %d bytes allocated for a layer of %d", media, used, size)
+		}
+	}
+}
+
+// zeroLayer is a layer with one file "a" of zeros.
+func zeroLayer(t *testing.T, media string, size int64) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	var w io.WriteCloser = nopCloser{&out}
+	switch media {
+	case "+gzip":
+		w = gzip.NewWriter(&out)
+	case "+zstd":
+		enc, err := zstd.NewWriter(&out, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(256<<10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w = enc
+	}
+	archive := tar.NewWriter(w)
+	if err := archive.WriteHeader(&tar.Header{Name: "a", Size: size, Typeflag: tar.TypeReg}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(archive, io.LimitReader(zeroReader{}, size)); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(archive.Close(), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
 type zeroReader struct{}
 
 func (zeroReader) Read(p []byte) (int, error) {
