@@ -155,3 +155,12 @@ func KeyID(key *ecdsa.PublicKey) string {
 	sum := sha256.Sum256(der)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
+
+// EncodePublicKey returns a key as PublicKeys reads it.
+func EncodePublicKey(key *ecdsa.PublicKey) (string, error) {
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return "", err
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), nil
+}

@@ -1,0 +1,27 @@
+package sign
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+
+	"slipway.build/slipway/imagebuild/lock"
+)
+
+// SignKeys returns the bytes of a statement of lock keys and their detached signature, as nodes
+// verify them (lock.Trust.Next). A statement that is not valid is not signed.
+func (k *Key) SignKeys(s *lock.KeyStatement) (statement, signature []byte, err error) {
+	if err := s.Validate(); err != nil {
+		return nil, nil, fmt.Errorf("sign: %w", err)
+	}
+	if statement, err = s.Canonical(); err != nil {
+		return nil, nil, fmt.Errorf("sign: %w", err)
+	}
+	sum := sha256.Sum256(statement)
+	raw, err := k.private.Sign(nil, sum[:], crypto.SHA256) // no randomness: deterministic
+	if err != nil {
+		return nil, nil, fmt.Errorf("sign with %s: %w", k.Name, err)
+	}
+	return statement, []byte(base64.StdEncoding.EncodeToString(raw) + "\n"), nil
+}
