@@ -142,6 +142,12 @@ bench-agent: test-deps build ## the agent beside Debian's os-collect-config: 40 
 	$(call install,python3-os-collect-config)
 	$(GO) run ./bench/agent $(AGENT_BENCH)
 
+.PHONY: bench-hardening
+bench-hardening: test-deps build ## how components are isolated, beside podman with upstream's flags (needs root)
+	$(call install,podman)
+	@bin/slipway images build
+	$(GO) run ./bench/hardening
+
 FUZZTIME ?= 20s
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (20s)

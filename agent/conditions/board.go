@@ -32,6 +32,8 @@ type Source interface {
 type Audience struct {
 	// Show is called when anything changed, figures in messages included.
 	Show func([]protocol.Condition)
+	// Looked, unless nil, is called after each round of looks.
+	Looked func()
 	// Report is called when a status or a reason changed, or Repeat after the last time. An
 	// error means: to be reported later.
 	Report func([]protocol.Condition) error
@@ -144,6 +146,9 @@ func (b *Board) Run(ctx context.Context) error {
 			timer.Reset(b.look(ctx, now))
 		}
 		b.tell()
+		if b.audience.Looked != nil {
+			b.audience.Looked()
+		}
 	}
 }
 

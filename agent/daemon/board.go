@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"slipway.build/slipway/agent/conditions"
+	"slipway.build/slipway/agent/footprint"
 	"slipway.build/slipway/agent/join"
 	"slipway.build/slipway/agent/journal"
 	"slipway.build/slipway/agent/plan"
@@ -35,7 +36,7 @@ type watched struct {
 
 // board returns the board of the node's conditions with all sources on it.
 func (w *watched) board(outbox *signal.Outbox, show *statusWriter, log *slog.Logger) *conditions.Board {
-	board := conditions.New(show.now.Conditions, conditions.Audience{Show: show.conditions, Report: outbox.Observe}, log)
+	board := conditions.New(show.now.Conditions, conditions.Audience{Show: show.conditions, Report: outbox.Observe, Looked: footprint.Drop}, log)
 	board.Add(&conditions.Disk{Path: w.root})
 	board.Add(&conditions.Memory{})
 	board.Add(&conditions.Clock{Offset: w.offset})
