@@ -42,7 +42,7 @@ func (a *Applier) RollBack(ctx context.Context, actor string) (string, error) {
 	}
 	t := newTransition(a, &trust.Checked{Plan: g.Plan, Digest: entry.PlanDigest}, protocol.Delivery{}, entry)
 	if entry.Step != journal.Returning {
-		target, err := a.before(ctx, known, current)
+		target, err := a.before(known, current)
 		if err != nil {
 			return "", err
 		}
@@ -80,7 +80,7 @@ func (a *Applier) giveUp(entry journal.Entry, current uint64, actor string) (str
 }
 
 // before finds the newest confirmed generation before the current one that is on disk and holds.
-func (a *Applier) before(ctx context.Context, known []journal.Entry, current uint64) (uint64, error) {
+func (a *Applier) before(known []journal.Entry, current uint64) (uint64, error) {
 	reason := errors.New("no confirmed generation before it is on this node")
 	for i := len(known) - 1; i >= 0; i-- {
 		entry := known[i]
@@ -89,7 +89,7 @@ func (a *Applier) before(ctx context.Context, known []journal.Entry, current uin
 		}
 		delivery, err := a.Generations.Delivery(entry.Generation)
 		if err == nil {
-			_, err = a.Trust.Check(ctx, delivery)
+			_, err = a.Trust.Recheck(delivery, entry.PlanDigest)
 		}
 		if err == nil {
 			_, err = a.Generations.Load(entry.Generation)

@@ -49,7 +49,7 @@ func (f *follower) rollBack(ctx context.Context, actor string) (string, error) {
 		f.end(apply.ErrRestart)
 		return "the generation before is current again, and its agent starts now", nil
 	case err != nil:
-		f.status.failed(err)
+		f.status.doing("did not go back by hand: " + err.Error())
 		return "", err
 	}
 	f.status.doing(done)

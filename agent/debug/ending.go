@@ -19,28 +19,28 @@ const memory = time.Hour
 
 // exit finds out how the last process ended, and which lines of the log belong to that run.
 func (s *subject) exit() {
-	last, before := -1, -1
+	last := -1
 	for i, line := range s.lines {
 		if line.Exit != nil {
-			before, last = last, i
+			last = i
 		}
 	}
-	s.window = s.lines[before+1:]
 	const kinds = "exited killed dumped"
 	if st := s.status; st.ExitKind >= 1 && st.ExitKind <= 3 {
 		exit := &Exit{Time: st.Ended, Kind: strings.Fields(kinds)[st.ExitKind-1], Status: fmt.Sprint(st.ExitCode), Result: st.Result}
 		if st.ExitKind != 1 {
-			exit.Status = strings.TrimPrefix(unix.SignalName(unix.Signal(st.ExitCode)), "SIG")
+			exit.Status = signalName(int(st.ExitCode))
 		}
 		s.a.Exit = exit
 	} else if last >= 0 {
 		line := s.lines[last]
 		exit := &Exit{Time: line.Time, Kind: line.Exit.Kind, Status: line.Exit.Status}
 		if number, err := strconv.Atoi(exit.Status); err == nil && exit.Kind != "exited" {
-			exit.Status = strings.TrimPrefix(unix.SignalName(unix.Signal(number)), "SIG")
+			exit.Status = signalName(number)
 		}
 		s.a.Exit = exit
 	}
+	s.window = lastRun(s.lines, len(s.lines))
 	if s.a.Exit == nil {
 		return
 	}
@@ -50,9 +50,23 @@ func (s *subject) exit() {
 			s.a.Exit.Result = s.lines[end].Result
 			end++
 		}
-		s.window = s.lines[before+1 : end]
+		s.window = lastRun(s.lines, end)
 	}
 	s.a.Exit.Meaning = meaning(s.a.Exit)
+}
+
+// lastRun is the one run of a unit whose lines end before end.
+func lastRun(lines []unitlog.Line, end int) []unitlog.Line {
+	for i := end - 1; i >= 0; i-- {
+		if lines[i].By == "systemd" && strings.HasPrefix(lines[i].Message, "Starting ") {
+			return lines[i:end]
+		}
+	}
+	return lines[:end]
+}
+
+func signalName(number int) string {
+	return strings.TrimPrefix(unix.SignalName(unix.Signal(number)), "SIG")
 }
 
 // meaning says an exit in words. The numbers from 200 on are systemd's own (systemd.exec(5)).
@@ -86,11 +100,14 @@ func (s *subject) ending() {
 	if exit == nil {
 		return
 	}
+	if s.status.Active == "inactive" && s.status.Result == "success" {
+		return // it was told to end, and did
+	}
+	if s.status.MainPID != 0 && (s.status.Restarts == 0 || s.n.Now().Sub(exit.Time) > memory) {
+		return // before somebody started it, or long ago
+	}
 	again := ""
 	if s.status.Active == "active" {
-		if s.n.Now().Sub(exit.Time) > memory || (s.status.Restarts == 0 && exit.Status == "0") {
-			return
-		}
 		again = "; it runs again"
 	}
 	text := joined(s.window)
@@ -99,9 +116,11 @@ func (s *subject) ending() {
 	case len(s.a.Causes) > 0 && (exit.Status == strconv.Itoa(run.ExitRefused) || exit.Status == "226"):
 		// said already: what is missing or differs
 	case exit.Result == "oom-kill" || strings.Contains(text, "Out of memory: the kernel killed it"):
+		exit.Result, exit.Meaning = "oom-kill", "the kernel killed it for memory"
 		s.a.cause("out-of-memory", fmt.Sprintf("it was killed for memory %s: %s%s", when, quote(s.window, "Out of memory"), again),
 			"see what it uses: systemctl show -p MemoryCurrent,MemoryMax "+s.unit.Name, "raise its limit in the cluster's template, or give the node more memory")
 	case exit.Result == "watchdog" || strings.Contains(text, "its own check failed"):
+		exit.Result, exit.Meaning = "watchdog", "its watchdog ended it: its own check did not pass in time"
 		s.a.cause("watchdog", fmt.Sprintf("it hung and its watchdog ended it %s: %s%s", when, quote(s.window, "its own check failed", "Watchdog"), again),
 			"its log before that tells what it was at: slipway-agent logs "+s.unit.Name, "if the node is overloaded, its checks come late: slipway-agent status")
 	case inUse(text) != "" || strings.Contains(text, "address already in use"):

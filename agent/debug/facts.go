@@ -34,7 +34,9 @@ func (n *Node) look(ctx context.Context) *facts {
 	f := &facts{}
 	if f.number, f.genErr = n.store().CurrentNumber(); f.genErr == nil && f.number != 0 {
 		f.gen, f.genErr = n.store().Load(f.number)
-		f.checked, f.checkErr = n.checked(ctx, f.number)
+		if f.checked, f.checkErr = n.checked(ctx, f.number); f.checkErr != nil {
+			f.checked = nil // what of it was read is not to be believed
+		}
 	}
 	if f.gen == nil && f.checkErr == nil && f.checked != nil {
 		f.gen = n.store().Of(f.checked) // the generation's own copy of the plan is damaged

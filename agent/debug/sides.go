@@ -56,7 +56,7 @@ func (n *Node) side(ctx context.Context, f *facts, g *generation.Generation) *si
 	}
 	var err error
 	if s.checked, err = n.checked(ctx, g.Number); err != nil {
-		s.Unproven = err.Error()
+		s.checked, s.Unproven = nil, err.Error()
 	}
 	return s
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/units"
@@ -61,11 +62,17 @@ func (s *subject) before() []string {
 	return out
 }
 
+// patience is how long a component that was begun again may take before its readiness is a cause.
+const patience = 10 * time.Second
+
 // waiting makes causes of what it waits for.
 func (s *subject) waiting(ctx context.Context) {
 	for _, wait := range s.a.Waits {
 		switch wait.For {
 		case "ready":
+			if len(s.a.Causes) > 0 && s.n.Now().Sub(s.status.Started) < patience {
+				continue // it was begun again just now, and why it ended says more
+			}
 			s.a.cause("not-ready", fmt.Sprintf("it runs and is not ready: its check %s does not pass: %s", wait.On, wait.Last),
 				"read what it does: slipway-agent logs "+s.unit.Name,
 				"if its readiness depends on peers, look at them: slipway-agent why there")

@@ -73,10 +73,10 @@ func (n *Node) nodeCauses(ctx context.Context, f *facts, a *Answer) {
 		n.chainBroken(f, a)
 	}
 	lines := n.unitLog(ctx, plan.AgentUnit)
-	n.refused(a, lines)
-	f.abandoned(a, nil)
 	n.pulling(ctx, f, a)
 	n.controlPlaneAway(ctx, f, a, lines)
+	n.refused(a, lines)
+	f.abandoned(a, nil)
 	for _, condition := range f.conditions() {
 		a.cause("condition", condition, "see slipway-agent status")
 	}

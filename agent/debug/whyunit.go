@@ -143,7 +143,7 @@ func (s *subject) refusal() {
 		}
 	}
 	refused := s.a.Exit != nil && s.a.Exit.Kind == "exited" && s.a.Exit.Status == fmt.Sprint(run.ExitRefused)
-	if refused && s.status.Active != "active" && len(s.a.Causes) == 0 {
+	if refused && s.status.MainPID == 0 && len(s.a.Causes) == 0 {
 		s.a.cause("refused", "slipway-agent exec refused to start it: "+s.lastWord(), "compare the whole node: slipway-agent verify", "then: systemctl restart "+s.unit.Name)
 	}
 }

@@ -284,7 +284,9 @@ func (n *node) clear() {
 			time.Sleep(20 * time.Millisecond)
 		}
 	}
-	for unix.Unmount(n.root(), unix.MNT_DETACH) == nil {
+	for _, dir := range []string{n.root(), n.state("")} {
+		for unix.Unmount(dir, unix.MNT_DETACH) == nil {
+		}
 	}
 	if err := os.RemoveAll(n.dir); err != nil {
 		n.t.Errorf("clean up: %v", err)

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"flag"
 	"fmt"
@@ -74,6 +75,19 @@ func main() {
 		}
 		go func() { _ = http.Serve(listener, nil) }()
 	}
+	http.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) {
+		fmt.Fprintln(os.Stderr, "server: fatal: told to end, password=hunter2hunter2")
+		os.Exit(7)
+	})
+	http.HandleFunc("/eat", func(http.ResponseWriter, *http.Request) {
+		const enough = 512 // MiB; the node's limit is far below, and the machine's must be far above
+		var eaten [][]byte
+		for range enough {
+			eaten = append(eaten, bytes.Repeat([]byte{1}, 1<<20))
+		}
+		fmt.Fprintln(os.Stderr, "server: nobody stopped me at", len(eaten), "MiB")
+		os.Exit(8)
+	})
 	if err := http.ListenAndServe(*listen, nil); err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
 		os.Exit(6)
