@@ -159,7 +159,7 @@ func (f *facts) abandoned(a *Answer, unit *plan.Unit) {
 		if f.number != 0 {
 			what = fmt.Sprintf("generation %d was rolled back to generation %d: %s", entry.Generation, f.number, entry.Reason)
 		}
-		a.cause("rolled-back", what, fmt.Sprintf("see what it would change: slipway-agent diff %d", entry.Generation),
+		a.cause("rolled-back", what,
 			"correct the plan at the control plane; this one is not tried again")
 		return
 	}

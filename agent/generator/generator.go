@@ -65,21 +65,31 @@ func Generate(current, dir string) error {
 
 // show links one unit into dir, or copies it with its root resolved.
 func show(current, name, dir string) error {
-	path := filepath.Join(current, "units", name)
-	text, err := os.ReadFile(path)
+	text, copied, err := Shown(current, name)
 	if err != nil {
 		return err
 	}
+	if !copied {
+		return os.Symlink(filepath.Join(current, "units", name), filepath.Join(dir, name))
+	}
+	return os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644)
+}
+
+// Shown returns the text of a unit as Generate shows it to systemd, and whether that is a copy.
+func Shown(current, name string) (text string, copied bool, err error) {
+	raw, err := os.ReadFile(filepath.Join(current, "units", name))
+	if err != nil {
+		return "", false, err
+	}
 	const option = "RootDirectory="
-	if !strings.Contains(string(text), "\n"+option+current+"/") {
-		return os.Symlink(path, filepath.Join(dir, name))
+	if !strings.Contains(string(raw), "\n"+option+current+"/") {
+		return string(raw), false, nil
 	}
 	resolved, err := filepath.EvalSymlinks(current)
 	if err != nil {
-		return err
+		return "", false, err
 	}
-	copied := strings.ReplaceAll(string(text), "\n"+option+current+"/", "\n"+option+resolved+"/")
-	return os.WriteFile(filepath.Join(dir, name), []byte(copied), 0o644)
+	return strings.ReplaceAll(string(raw), "\n"+option+current+"/", "\n"+option+resolved+"/"), true, nil
 }
 
 // StartList returns the names in a generation's start list.

@@ -37,6 +37,8 @@ type Plan struct {
 	Tasks []Task `json:"tasks,omitempty"`
 	// Checks are looked at for as long as this generation is current.
 	Checks []Check `json:"checks,omitempty"`
+	// Drift says what is done about changes on the node that no plan asked for.
+	Drift *Drift `json:"drift,omitempty"`
 	// Deadline bounds the time from the first step of applying the plan until its units are active.
 	Deadline Duration `json:"deadline"`
 	// Confirm is how long they have to stay active before the generation counts as healthy; until

@@ -46,6 +46,7 @@ func (p *Plan) Validate() error {
 	v.units()
 	v.tasks()
 	v.checks()
+	v.drift()
 	if len(v.errs) == 0 {
 		return nil
 	}
