@@ -189,10 +189,10 @@ func breakages() []breakage {
 		{"wrong lock key", "alpha", "lock-untrusted", "none of the 1 trusted keys",
 			func(w *world) {
 				_, other := testimage.Key(w.t)
-				w.node.do("cp", plan.TrustDir+"/lock.pub", "/root/lock.pub")
+				w.node.do("cp", plan.TrustDir+"/lock.pub", "/var/lib/lock.pub")
 				w.node.write(plan.TrustDir+"/lock.pub", string(other), 0o644)
 			},
-			func(w *world) { w.node.do("cp", "/root/lock.pub", plan.TrustDir+"/lock.pub") }},
+			func(w *world) { w.node.do("cp", "/var/lib/lock.pub", plan.TrustDir+"/lock.pub") }},
 		{"disk full", "", "disk-full", "the disk is full: /var/lib/slipway has",
 			func(w *world) { w.fill() }, func(w *world) { must(w.t, os.Remove(w.node.state("filler"))) }},
 		{"registry away", "", "registry-away", "waits for its images, and no registry answers",
