@@ -75,8 +75,7 @@ func TestAnUpdateIsANewDeploymentAndTheOldResultDoesNotAnswerForIt(t *testing.T)
 	r.start()
 	r.await("the create to run", func(*status) bool { return r.runs("create") == 1 })
 	r.cloud.Deploy(testcloud.Deployment{ID: "update", Resource: "deploy", Action: "UPDATE", Config: r.counting("update", "echo of the $deploy_action")})
-	r.polled(testcloud.Metadata, 2)
-	r.put("gate", "", 0o600)
+	r.put("gate", "", 0o600) // it ends before the next poll
 	result := r.cloud.AwaitResult("update")
 	if result.Outputs["deploy_stdout"] != "of the UPDATE\n" || len(result.Signals) != 1 {
 		t.Errorf("the update was answered by %+v", result)

@@ -163,17 +163,16 @@ func (t *teller) repeats(to notify.Target) []time.Duration {
 	return t.config.Repeats
 }
 
-// one says one signal.
+// one says one signal, after it has asked whether it is still wanted. When nobody can be asked, a
+// first signal is said and a repeat is not.
 func (t *teller) one(ctx context.Context, e ledger.Entry) error {
-	if e.Telling == ledger.Sent {
-		changed, answered := t.gatherer.collect(ctx)
-		if changed {
-			t.gatherer.soon()
-		}
-		if !answered {
-			t.tries[e.ID].next = time.Now().Add(t.tries[e.ID].waits.Next())
-			return nil // nobody knows whether it is still wanted
-		}
+	changed, answered := t.gatherer.collect(ctx)
+	if changed {
+		t.gatherer.soon()
+	}
+	if e.Telling == ledger.Sent && !answered {
+		t.tries[e.ID].next = time.Now().Add(t.tries[e.ID].waits.Next())
+		return nil
 	}
 	listed, superseded := t.gatherer.standing(e)
 	switch {

@@ -37,6 +37,7 @@ type EC2 struct {
 
 	mu     sync.Mutex
 	failed time.Time
+	fault  error // what failed then
 	docs   []metadata.Document
 }
 
@@ -55,14 +56,14 @@ func (c *EC2) Collect(ctx context.Context, _ metadata.Settings) (Found, error) {
 		return Found{Docs: c.docs}, nil
 	}
 	if !c.failed.IsZero() && c.Now().Sub(c.failed) < ec2Pause {
-		return Found{}, ErrNotConfigured
+		return Found{}, c.fault
 	}
 	raw, err := c.Drive()
 	if err != nil {
 		raw, err = c.service(ctx)
 	}
 	if err != nil {
-		c.failed = c.Now()
+		c.failed, c.fault = c.Now(), err
 		return Found{}, err
 	}
 	found, err := parse(nameEC2, raw)
