@@ -74,6 +74,9 @@ func TestWeakPoint2ASignalIsSaidUntilItIsAccepted(t *testing.T) {
 
 // 3: more output than a request may hold lost the signal.
 func TestWeakPoint3AnyAmountOfOutputIsReported(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: it is the amount that takes the time")
+	}
 	r := newRig(t)
 	r.boot(r.cloud.HeatSection())
 	r.cloud.Deploy(testcloud.Deployment{ID: "d", Config: "#!/usr/bin/env bash\nfor i in $(seq 20000); do echo \"Zeile $i: äöü 漢字 und noch etwas Text, damit es lang wird\"; done\necho the end"})
@@ -360,6 +363,9 @@ func TestClocksThatDifferDoNoHarm(t *testing.T) {
 }
 
 func TestAMebibyteOfConfigurationIsRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: it is the amount that takes the time")
+	}
 	r := newRig(t)
 	r.boot(r.cloud.CFNSection())
 	r.cloud.Deploy(testcloud.Deployment{ID: "d", Config: "#!/bin/sh\n: <<'E'\n" + strings.Repeat("<&> "+strings.Repeat("x", 80)+" é\n", 1<<20/88) + "E\necho done"})

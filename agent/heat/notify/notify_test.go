@@ -117,6 +117,9 @@ func TestFailuresAreFailures(t *testing.T) {
 func TestWhatIsTooLongLosesItsBeginningAtACharacter(t *testing.T) {
 	for name, unit := range map[string]string{"plain": "x", "three bytes each": "漢", "escaped": "\x01", "broken": "\xffa", "quotes": `"`, "NUL": "\x00"} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name != "escaped" {
+				t.Skip("short: the others cut the same way")
+			}
 			stdout := strings.Repeat(unit, 5<<18/len(unit)) + "the end of out"
 			body := encode(t, notify.Result{Stdout: stdout, Stderr: strings.Repeat("e", 3000) + "the end of err", Outputs: map[string]any{"o": "kept"}})
 			if len(body) > notify.MaxPayload || !utf8.Valid(body) {
