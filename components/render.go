@@ -96,7 +96,7 @@ func add(p *plan.Plan, c Cluster, component Component) error {
 		p.Images = append(p.Images, img)
 	}
 	for _, purpose := range component.Certificates {
-		p.Certificates = append(p.Certificates, plan.Certificate{Name: purpose, Purpose: purpose, Owner: owner})
+		p.Certificates = append(p.Certificates, plan.Certificate{Name: purpose, Purpose: purpose, Owner: owner, Restart: restarts(purpose, component.Name)})
 	}
 	for _, name := range component.Secrets {
 		// systemd hands secrets to units as credentials, so root alone reads the file.
