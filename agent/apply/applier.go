@@ -88,6 +88,16 @@ func (a *Applier) Check(ctx context.Context, delivery protocol.Delivery) (*trust
 	return checked, nil
 }
 
+// Learn takes the statements of keys of a delivery that brings no plan. A refusal is reported to the
+// control plane.
+func (a *Applier) Learn(ctx context.Context, delivery protocol.Delivery) error {
+	err := a.Trust.Learn(ctx, a.Learner, delivery)
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, a.refuse(delivery, err))
+}
+
 // check tells a plan that was accepted before, which only has to be brought to its end, from a new
 // one, which has to be fresh as well.
 func (a *Applier) check(ctx context.Context, delivery protocol.Delivery) (*trust.Checked, error) {

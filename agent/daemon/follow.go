@@ -89,7 +89,7 @@ func (f *follower) take(ctx context.Context, delivery protocol.Delivery) {
 	told := fmt.Sprint(plan.DigestOf(delivery.Envelope), plan.DigestOf(delivery.LockBytes), len(delivery.PlanKeys), len(delivery.LockKeys))
 	switch {
 	case len(delivery.Envelope) == 0:
-		if err := f.applier.Trust.Learn(ctx, f.applier.Learner, delivery); err != nil {
+		if err := f.applier.Learn(ctx, delivery); err != nil {
 			f.log.Error("statements of keys are refused", "error", err)
 		}
 	case told != f.told:

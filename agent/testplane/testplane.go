@@ -166,11 +166,26 @@ func (p *Plane) PublishSignedBy(ctx context.Context, key *ecdsa.PrivateKey, desi
 	p.news()
 }
 
-// Announce delivers a statement of plan keys, with what was published last if that is anything.
-func (p *Plane) Announce(ctx context.Context, set protocol.PlanKeySet, signer *ecdsa.PrivateKey) {
+// Statement returns a signed statement of plan keys.
+func (p *Plane) Statement(ctx context.Context, set protocol.PlanKeySet, signer *ecdsa.PrivateKey) []byte {
 	p.t.Helper()
 	envelope, err := plan.SealKeys(ctx, set, signer)
 	p.check(err)
+	return envelope
+}
+
+// DeliverAsIs delivers what the test has made up.
+func (p *Plane) DeliverAsIs(delivery protocol.Delivery) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delivery, p.etag = &delivery, p.etag+"'"
+	p.news()
+}
+
+// Announce delivers a statement of plan keys, with what was published last if that is anything.
+func (p *Plane) Announce(ctx context.Context, set protocol.PlanKeySet, signer *ecdsa.PrivateKey) {
+	p.t.Helper()
+	envelope := p.Statement(ctx, set, signer)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.statements = append(p.statements, envelope)
