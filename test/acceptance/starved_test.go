@@ -36,7 +36,7 @@ func TestWhatOnlyMissesItsPeersOrTimeIsNotRestarted(t *testing.T) {
 	const scheduler = "slipway-kube-scheduler.service"
 	limit := strings.TrimSpace(starved.Inside(t, "systemctl", "show", "--value", "--property=MemoryMax", scheduler))
 	// What runs has its memory already, so it is the next start that meets the limit.
-	starved.Inside(t, "systemctl", "set-property", "--runtime", scheduler, "MemoryMax=16M")
+	starved.Inside(t, "systemctl", "set-property", "--runtime", scheduler, "MemoryMax=8M")
 	starved.Inside(t, "systemctl", "kill", "--signal=KILL", scheduler)
 
 	begun := time.Now()
