@@ -150,9 +150,9 @@ func TestAWrongLayerLeavesTheFilesOfTheOthers(t *testing.T) {
 	}
 }
 
-// bombs are blobs that unpack to 128 MiB of zeros in the file that the lock allows a few of.
+// bombs are blobs that unpack to 16 MiB of zeros in the file that the lock allows a few of.
 func TestABombIsRefusedBeforeItTakesRoom(t *testing.T) {
-	zeros := io.LimitReader(zeroReader{}, 128<<20)
+	zeros := io.LimitReader(zeroReader{}, 16<<20)
 	var gz bytes.Buffer
 	w := gzip.NewWriter(&gz)
 	if _, err := io.Copy(w, zeros); err != nil {
@@ -164,7 +164,7 @@ func TestABombIsRefusedBeforeItTakesRoom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _ = io.Copy(enc, io.LimitReader(zeroReader{}, 128<<20))
+	_, _ = io.Copy(enc, io.LimitReader(zeroReader{}, 16<<20))
 	_ = enc.Close()
 	for media, blob := range map[string][]byte{"+gzip": gz.Bytes(), "+zstd": zs.Bytes()} {
 		to, dir := target(t, lock.Binary{Path: "a", SHA256: sum([]byte("a")), Size: 1})
@@ -180,7 +180,10 @@ func TestABombIsRefusedBeforeItTakesRoom(t *testing.T) {
 
 // What a layer allocates does not depend on how large it is, so neither does the memory it needs.
 func TestALargeLayerNeedsNoMoreMemory(t *testing.T) {
-	const size = 96 << 20
+	size := int64(32 << 20)
+	if testing.Short() {
+		size = 12 << 20
+	}
 	content := sha256.New()
 	_, _ = io.Copy(content, io.LimitReader(zeroReader{}, size))
 	for _, media := range []string{".tar", "+gzip", "+zstd"} {
@@ -239,11 +242,11 @@ func (zeroReader) Read(p []byte) (int, error) {
 
 func TestAZstdFrameCannotAskForMuchMemory(t *testing.T) {
 	var zs bytes.Buffer
-	enc, err := zstd.NewWriter(&zs, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(64<<20))
+	enc, err := zstd.NewWriter(&zs, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(16<<20))
 	if err != nil {
 		t.Fatal(err)
 	}
-	content := make([]byte, 65<<20)
+	content := make([]byte, 17<<20)
 	stream := archived(t, "a", content)
 	_, _ = enc.Write(stream)
 	_ = enc.Close()
