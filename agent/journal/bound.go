@@ -37,6 +37,8 @@ func bound(bucket *bbolt.Bucket, most, bytes int) error {
 	if err != nil {
 		return err
 	}
+	// Some room is made at once, so that not every signal of a full outbox has to look for it.
+	most, bytes = most-most/4, bytes-bytes/4
 	overtaken := overtakenOf(queued)
 	for i, entry := range queued {
 		if count <= most && size <= bytes {

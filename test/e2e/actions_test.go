@@ -59,7 +59,7 @@ func (s *system) nodesDoActions(t *testing.T) {
 	if out := s.Slipway(t, "node", "logs", master, "kube-scheduler", "-n", "20"); !strings.Contains(out, "slipway") && strings.Count(out, "\n") < 3 {
 		t.Errorf("its log: %q", out)
 	}
-	if out, err := s.TrySlipway("node", "action", "check", master, "units", "probes", "etcd", "api", "--wait"); err != nil {
+	if out, err := s.TrySlipway("node", "action", "check", master, "units", "probes", "api", "--wait"); err != nil {
 		t.Errorf("the checks: %v\n%s", err, out)
 	}
 	archive := t.TempDir() + "/support.tar.gz"
