@@ -15,6 +15,7 @@ const Mask = "[redacted]"
 // looked for line by line.
 const (
 	pemKeys   = `(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`
+	pemTails  = `(?:[A-Za-z0-9+/=]+\s+)+-----END [A-Z ]*PRIVATE KEY-----` // the beginning was cut off
 	headers   = `(?i)\b((?:proxy-)?authorization|x-(?:auth|subject|service)-token|(?:set-)?cookie)("?\s*[:=]\s*"?)[^\r\n"]+`
 	bearer    = `(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}`
 	urlSecret = `([a-z][a-z0-9+.-]*://[^/\s:@]+):[^@/\s]+@`
@@ -44,7 +45,10 @@ var rules = sync.OnceValue(func() []rule {
 	}
 })
 
-var privateKey = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pemKeys) })
+var (
+	privateKey = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pemKeys) })
+	keyTail    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pemTails) })
+)
 
 // Text returns text without PEM private keys, credentials and the literals given.
 func Text(text string, literals ...string) string {
@@ -55,6 +59,7 @@ func Text(text string, literals ...string) string {
 	}
 	if strings.Contains(text, "PRIVATE KEY-----") {
 		text = privateKey().ReplaceAllString(text, Mask)
+		text = keyTail().ReplaceAllString(text, Mask)
 	}
 	lower := strings.ToLower(text)
 	if !holds(lower, rules()) {

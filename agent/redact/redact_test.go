@@ -11,6 +11,7 @@ func TestSecretsAreTakenOutAndTheRestStays(t *testing.T) {
 	for _, test := range []struct{ text, secret, stays string }{
 		{"before\n-----BEGIN EC PRIVATE KEY-----\nabc\n-----END EC PRIVATE KEY-----\nafter", "abc", "after"},
 		{"cut -----BEGIN PRIVATE KEY-----\nMIGHxyz", "MIGHxyz", "cut"},
+		{"MIGHxyz\nAbc+/w==\n-----END EC PRIVATE KEY-----\nafter", "MIGHxyz", "after"},
 		{"Authorization: Bearer eyJhbGciOi.J9", "eyJhbGciOi", "Authorization"},
 		{"dial https://user:hunter2@host/path failed", "hunter2", "host/path failed"},
 		{`etcd: --password=hunter2 rejected`, "hunter2", "rejected"},
