@@ -21,7 +21,7 @@ import (
 	"syscall"
 	"text/tabwriter"
 
-	"slipway.build/slipway/test/inspect"
+	"slipway.build/slipway/components/isolation"
 )
 
 func main() {
@@ -39,15 +39,15 @@ func main() {
 // side is one way to run the components, by name.
 type side struct {
 	scores    map[string]float64
-	processes map[string]*inspect.Process
+	processes map[string]*isolation.Process
 	rows      map[string]string // read while the process was there
 }
 
 func newSide() side {
-	return side{map[string]float64{}, map[string]*inspect.Process{}, map[string]string{}}
+	return side{map[string]float64{}, map[string]*isolation.Process{}, map[string]string{}}
 }
 
-func (s side) add(component string, score float64, p *inspect.Process) {
+func (s side) add(component string, score float64, p *isolation.Process) {
 	s.scores[component], s.processes[component], s.rows[component] = score, p, p.Row()
 }
 
@@ -138,7 +138,7 @@ func look(ctx context.Context, out side, leader int) error {
 	inside := func(command ...string) *exec.Cmd {
 		return exec.CommandContext(ctx, "nsenter", append([]string{"--target", strconv.Itoa(leader), "--all", "--root", "--wd=/", "--"}, command...)...)
 	}
-	for _, e := range inspect.Expected(true) {
+	for _, e := range isolation.Expected(true) {
 		value, err := score(inside("systemd-analyze", "security", "--no-pager", e.Unit()))
 		if err != nil {
 			return err
@@ -154,7 +154,7 @@ func look(ctx context.Context, out side, leader int) error {
 
 // component finds the process of a component on a node: the one in its unit whose parent is in
 // the same unit, too.
-func component(leader int, e inspect.Expectation) (*inspect.Process, error) {
+func component(leader int, e isolation.Expectation) (*isolation.Process, error) {
 	want, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", leader))
 	if err != nil {
 		return nil, err
@@ -168,11 +168,11 @@ func component(leader int, e inspect.Expectation) (*inspect.Process, error) {
 		if err != nil {
 			continue
 		}
-		p, err := inspect.Read(pid)
+		p, err := isolation.Read(pid)
 		if err != nil || p.Namespaces["pid"] != want || p.Unit() != e.Unit() {
 			continue
 		}
-		if parent, err := inspect.Read(p.Parent); err == nil && parent.Unit() == e.Unit() {
+		if parent, err := isolation.Read(p.Parent); err == nil && parent.Unit() == e.Unit() {
 			return p, nil
 		}
 	}
@@ -196,10 +196,10 @@ func score(cmd *exec.Cmd) (float64, error) {
 
 func report(out io.Writer, ours, theirs side) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "COMPONENT\tRUN BY\tSCORE\t"+inspect.Heading)
+	_, _ = fmt.Fprintln(table, "COMPONENT\tRUN BY\tSCORE\t"+isolation.Heading)
 	var sum, their float64
 	var both int
-	for _, e := range inspect.Expected(true) {
+	for _, e := range isolation.Expected(true) {
 		_, _ = fmt.Fprintf(table, "%s\tslipway\t%.1f\t%s\n", e.Component, ours.scores[e.Component], ours.rows[e.Component])
 		if row, ok := theirs.rows[e.Component]; ok {
 			_, _ = fmt.Fprintf(table, "\tpodman\t%.1f\t%s\n", theirs.scores[e.Component], row)

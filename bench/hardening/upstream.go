@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"slipway.build/slipway/test/inspect"
+	"slipway.build/slipway/components/isolation"
 )
 
 // upstream is how Magnum's Heat driver ran a component: `podman run` with these flags in a unit
@@ -55,7 +55,7 @@ func (p podman) run(ctx context.Context, args ...string) (string, error) {
 }
 
 // start starts a component's container and returns its process.
-func (p podman) start(ctx context.Context, u upstream, rootfs string) (*inspect.Process, error) {
+func (p podman) start(ctx context.Context, u upstream, rootfs string) (*isolation.Process, error) {
 	name := "slipt-hardening-" + u.component
 	// podman's own limits are higher than a container of this machine may set.
 	args := []string{"run", "--detach", "--name", name, "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"}
@@ -69,8 +69,8 @@ func (p podman) start(ctx context.Context, u upstream, rootfs string) (*inspect.
 	}
 	pid, err := strconv.Atoi(text)
 	if err == nil {
-		var process *inspect.Process
-		if process, err = inspect.Read(pid); err == nil {
+		var process *isolation.Process
+		if process, err = isolation.Read(pid); err == nil {
 			return process, nil
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"slipway.build/slipway/components/isolation"
 	"slipway.build/slipway/test/harness"
-	"slipway.build/slipway/test/inspect"
 )
 
 // TestWhatIsSickIsRestartedAlone looks at every component of a real cluster through the kernel's
@@ -57,10 +57,10 @@ func isolated(t *testing.T, n harness.Server) {
 	t.Helper()
 	table := &strings.Builder{}
 	out := tabwriter.NewWriter(table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "COMPONENT\t"+inspect.Heading)
-	for _, e := range inspect.Expected(n.Master()) {
+	fmt.Fprintln(out, "COMPONENT\t"+isolation.Heading)
+	for _, e := range isolation.Expected(n.Master()) {
 		p := component(t, n, e.Component)
-		supervisor, err := inspect.Read(p.Parent)
+		supervisor, err := isolation.Read(p.Parent)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,10 +75,10 @@ func isolated(t *testing.T, n harness.Server) {
 
 // component returns the component's process: the one of that program whose parent is in the
 // same unit, which tells it from what others run of the same name.
-func component(t *testing.T, n harness.Server, program string) *inspect.Process {
+func component(t *testing.T, n harness.Server, program string) *isolation.Process {
 	t.Helper()
 	for _, pid := range n.Processes(t, program) {
-		p, err := inspect.Read(pid)
+		p, err := isolation.Read(pid)
 		if err == nil && p.Unit() == "slipway-"+program+".service" {
 			return p
 		}
@@ -100,7 +100,7 @@ func countRestarts(t *testing.T, m []harness.Server) counts {
 	t.Helper()
 	out := counts{}
 	for i, n := range m {
-		for _, e := range inspect.Expected(true) {
+		for _, e := range isolation.Expected(true) {
 			text := n.Inside(t, "systemctl", "show", "--value", "--property=NRestarts", e.Unit())
 			out[fault{i, e.Component}] = strings.TrimSpace(text)
 		}

@@ -5,17 +5,17 @@ package e2e
 import (
 	"testing"
 
+	"slipway.build/slipway/components/isolation"
 	"slipway.build/slipway/test/harness"
-	"slipway.build/slipway/test/inspect"
 )
 
 // isolated checks what the kernel says of every component's process on both nodes: design.md,
 // section 3.
 func (s *system) isolated(t *testing.T) {
 	for _, n := range s.nodes() {
-		for _, e := range inspect.Expected(n.Master()) {
+		for _, e := range isolation.Expected(n.Master()) {
 			p := component(t, n, e)
-			supervisor, err := inspect.Read(p.Parent)
+			supervisor, err := isolation.Read(p.Parent)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -27,10 +27,10 @@ func (s *system) isolated(t *testing.T) {
 }
 
 // component returns the component's process on the node: others of its name are in other units.
-func component(t *testing.T, n harness.Server, e inspect.Expectation) *inspect.Process {
+func component(t *testing.T, n harness.Server, e isolation.Expectation) *isolation.Process {
 	t.Helper()
 	for _, pid := range n.Processes(t, e.Component) {
-		if p, err := inspect.Read(pid); err == nil && p.Unit() == e.Unit() {
+		if p, err := isolation.Read(pid); err == nil && p.Unit() == e.Unit() {
 			return p
 		}
 	}

@@ -1,7 +1,7 @@
-// Package inspect reads what the kernel says about a process: whose it is, what it may do, what
+// Package isolation reads what the kernel says about a process: whose it is, what it may do, what
 // it sees and where it is accounted. Tests and benchmarks of isolation use it, because the
 // properties of a unit or container only say what was asked for.
-package inspect
+package isolation
 
 import (
 	"fmt"
