@@ -111,6 +111,13 @@ acceptance: test-deps build ## what takes long or breaks things on purpose: half
 test-renewal: test-deps ## certificates of 60 s renewed under running components, with real systemd (needs root)
 	@SLIPWAY_TEST_CERTIFICATE_LIFE=60s $(GO) test -count=1 -v -timeout 20m -run 'TestANodeFromFirstBootOn' ./agent/integration | grep -E 'renewal_test|^ *---|^(ok|FAIL)'
 
+# FAULT_ARGS picks cases: FAULT_ARGS='-step "rename generations/NEW.tmp -> generations/NEW" -fault kill'
+.PHONY: test-faults
+test-faults: test-deps ## the fault matrix: every system call of a plan's application, killed, refused, cut off (needs root)
+	@mkdir -p bin && rm -f bin/faults.txt
+	@$(GO) test -count=1 -v -timeout 90m ./test/faults -full -summary $(CURDIR)/bin/faults.txt $(FAULT_ARGS)
+	@cat bin/faults.txt
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, govulncheck
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "lint: not gofmt'ed: $$bad" >&2; exit 1; }

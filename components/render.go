@@ -11,6 +11,10 @@ import (
 // deadline bounds the time in which a node applies its plan.
 const deadline = 10 * time.Minute
 
+// confirm is how long a generation's units have to stay active before it counts as healthy, where
+// there is one to go back to. A component that cannot live with what is around it ends within that.
+const confirm = 30 * time.Second
+
 // Master returns the complete plan of a master: etcd, the control plane of Kubernetes,
 // and all that a worker has. Whoever signs it says by plan.Plan.Issue how long it may be applied. The error is in the chain of ErrFacts when facts are missing.
 func Master(c Cluster, n Node) (plan.Plan, error) {
@@ -56,6 +60,7 @@ func render(c Cluster, n Node) (plan.Plan, error) {
 		Lock:       c.LockDigest,
 		Registries: c.Registries,
 		Deadline:   plan.Duration(deadline),
+		Confirm:    plan.Duration(confirm),
 	}
 	pause, err := c.image("pause")
 	if err != nil {

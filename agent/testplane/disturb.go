@@ -26,6 +26,20 @@ func (p *Plane) disturbed(next http.Handler) http.Handler {
 	})
 }
 
+// Forget drops all signals, as if none had ever come.
+func (p *Plane) Forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.signals, p.seen = nil, map[string]bool{}
+}
+
+// Deliveries returns how often a plan was delivered.
+func (p *Plane) Deliveries() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.deliveries
+}
+
 // Redeliver delivers the current plan once more, as a control plane does that has forgotten what
 // the node has.
 func (p *Plane) Redeliver() {

@@ -60,6 +60,7 @@ type Plane struct {
 	statements [][]byte // of plan keys
 	between    func(http.Handler) http.Handler
 	acts       acts
+	deliveries int
 }
 
 // New starts a control plane on loopback.
@@ -360,6 +361,9 @@ func (p *Plane) plan(w http.ResponseWriter, r *http.Request) {
 		if delivery != nil && r.Header.Get("If-None-Match") != etag {
 			w.Header().Set("ETag", etag)
 			_ = json.NewEncoder(w).Encode(delivery)
+			p.mu.Lock()
+			p.deliveries++
+			p.mu.Unlock()
 			return
 		}
 		select {

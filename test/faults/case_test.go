@@ -41,6 +41,7 @@ func (w *world) run(t *tally, at, fault string, do func() (string, error)) {
 		w.t.Errorf("%s at %q: %v\nthe plane was told %v\n%s", fault, at, err, w.recent(), w.node.Journal(60))
 	}
 	t.add(at, fault, verdict, time.Since(began))
+	w.t.Logf("%s at %q: %s after %s", fault, at, verdict, time.Since(began).Round(time.Millisecond))
 	if err != nil {
 		w.restart()
 	}

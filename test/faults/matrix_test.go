@@ -4,7 +4,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,7 +16,8 @@ var (
 	fullMatrix  = flag.Bool("full", false, "run the whole matrix instead of its bounded part")
 	summaryFile = flag.String("summary", "", "write the last line to this file, too")
 	onlyStep    = flag.String("step", "", "run only the cases at this step, as it is printed")
-	onlyFault   = flag.String("fault", "", "run only the cases of this fault, as it is printed")
+	onlyFault   = flag.String("fault", "", "run only the cases of the faults that begin so")
+	nodes       = flag.Int("nodes", 2, "how many nodes work side by side")
 )
 
 // one is a case of the matrix.
@@ -34,41 +38,117 @@ func calls(steps []step) []one {
 		if fits(at, unix.EIO) && i%2 == 1 {
 			out = append(out, one{at.String(), "input/output error", func(w *world) func() (string, error) { return w.refused(at, unix.EIO) }})
 		}
+		if fits(at, unix.ENOSPC) && i%12 == 0 {
+			out = append(out, one{at.String(), "no space from here on, for a while", func(w *world) func() (string, error) { return w.full(at, 700*time.Millisecond) }})
+		}
+	}
+	return out
+}
+
+// all returns every case that needs a node, those that only wait for a long time first.
+func all(steps []step) []one {
+	var out []one
+	for _, part := range [][]one{units(), registries(), signals(), fullDisks(), clocks(steps), replaced(steps), reboots(steps), calls(steps)} {
+		out = append(out, part...)
+	}
+	return out
+}
+
+// bounded is the part of the matrix that `make test` runs: every kind of fault that is quick, at
+// steps all over the transition.
+func bounded(cases []one) []one {
+	const most = 32
+	var quick, out []one
+	for _, c := range cases {
+		switch c.fault {
+		case "a component that fails after 20 seconds", "a component that fails after 20 seconds, for good":
+		default:
+			quick = append(quick, c)
+		}
+	}
+	for i := range most {
+		out = append(out, quick[i*len(quick)/most])
 	}
 	return out
 }
 
 // chosen reports whether flags ask for a case.
-func (o one) chosen() bool {
-	return (*onlyStep == "" || *onlyStep == o.at) && (*onlyFault == "" || *onlyFault == o.fault)
+func chosen(o one) bool {
+	return (*onlyStep == "" || *onlyStep == o.at) && strings.HasPrefix(o.fault, *onlyFault)
 }
 
-// TestTheMatrix runs the cases that need a node, on several nodes side by side.
+// TestTheMatrix runs the cases on several nodes side by side, then power losses.
 func TestTheMatrix(t *testing.T) {
 	p := buildPrograms(t)
 	total := newTally()
-	t.Run("calls", func(t *testing.T) {
-		w := newWorld(t, "slipt-faults-a", p)
-		w.first()
-		steps := w.record(t, 3)
-		t.Logf("a transition has %d steps", len(steps))
-		cases := calls(steps)
-		for i, c := range cases {
-			const bounded = 24
-			if !c.chosen() || !*fullMatrix && *onlyStep == "" && i%(len(cases)/bounded) != 0 {
-				continue
+	if !*fullMatrix {
+		*nodes = 1
+	}
+	picked := *onlyStep != "" || *onlyFault != ""
+	queue := make(chan one)
+	var once sync.Once
+	fill := func(steps []step) {
+		cases := all(steps)
+		if !*fullMatrix && !picked {
+			cases = bounded(cases)
+		}
+		go func() {
+			defer close(queue)
+			for _, c := range cases {
+				if chosen(c) {
+					queue <- c
+				}
 			}
-			w.run(total, c.at, c.fault, c.make(w))
+		}()
+	}
+	t.Run("nodes", func(t *testing.T) {
+		for i := range *nodes {
+			t.Run(string(rune('a'+i)), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, "slipt-faults-"+string(rune('a'+i)), p)
+				w.first()
+				once.Do(func() {
+					steps := w.record(t, 3)
+					t.Logf("a transition has %d steps", len(steps))
+					fill(steps)
+				})
+				for c := range queue {
+					w.run(total, c.at, c.fault, c.make(w))
+				}
+				if i > 0 {
+					return
+				}
+				quiet(w)
+				random, inNode := 0, 2
+				only := chosen
+				if *fullMatrix {
+					random, inNode = 2, 12
+				} else if !picked {
+					only = each(8)
+				}
+				w.powerLosses(total, random, inNode, only)
+			})
 		}
 	})
 	for _, line := range total.details() {
 		t.Log(line)
 	}
-	t.Log(total.summary())
 	if *summaryFile != "" {
 		if err := os.WriteFile(*summaryFile, []byte(total.summary()+"\n"), 0o644); err != nil {
 			t.Error(err)
 		}
 	}
+	if least := 300; *fullMatrix && !picked && len(total.pairs) < least {
+		t.Errorf("%d distinct pairs of step and fault, want at least %d", len(total.pairs), least)
+	}
 	fmt.Println(total.summary())
+}
+
+// each chooses every nth case.
+func each(n int) func(one) bool {
+	i := -1
+	return func(one) bool {
+		i++
+		return i%n == 0
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -359,25 +358,15 @@ func (w *world) overtaken(at step) (string, error) {
 		return "", err
 	}
 	verdict, err := w.found(tree(w.node.State()), first)
+	delivered := w.plane.Deliveries()
 	second := w.next()
-	fetched := make(chan struct{})
-	var once sync.Once
-	w.plane.Disturb(func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			next.ServeHTTP(rw, r)
-			if strings.HasSuffix(r.URL.Path, "/plan") {
-				once.Do(func() { close(fetched) })
-			}
-		})
-	})
 	w.publish(second)
-	var errPoll error
-	select {
-	case <-fetched:
-	case <-time.After(limit):
-		errPoll = errors.New("the newer plan is not fetched")
-	}
-	w.plane.Disturb(nil)
+	errPoll := w.eventually(limit, func() error {
+		if w.plane.Deliveries() == delivered {
+			return errors.New("the newer plan is not fetched")
+		}
+		return nil
+	})
 	close(hold)
 	w.control.disarm()
 	if err := errors.Join(err, errPoll); err != nil {
@@ -481,6 +470,13 @@ func (w *world) comesBack(s *shape) (string, error) {
 	}
 	w.control.open()
 	return verdict, w.settle(s)
+}
+
+// comesBackFrom is comesBack for a node whose control plane has forgotten what it was told.
+func (w *world) comesBackFrom(s *shape) (string, error) {
+	w.forgotten = s
+	defer func() { w.forgotten = nil }()
+	return w.comesBack(s)
 }
 
 // fullDisks returns the cases of a file system that is really full.

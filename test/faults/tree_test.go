@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 
-	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/pull"
 	"slipway.build/slipway/agent/run"
 )
@@ -252,9 +251,4 @@ func (w *world) strangers() {
 		must(w.t, os.WriteFile(path, []byte(content), 0o600))
 	}
 	must(w.t, w.node.Write(strangerUnit, "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n", 0o644))
-}
-
-// at is where a plan's path is in this tree.
-func (d tree) at(path string) string {
-	return d.path(strings.TrimPrefix(path, plan.Root+"/"))
 }

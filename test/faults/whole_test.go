@@ -166,6 +166,9 @@ func (w *world) says(s *shape) error {
 	if st.Generation != newest.Generation && st.Generation != s.number && st.Generation != 0 {
 		return fmt.Errorf("the status speaks of generation %d", st.Generation)
 	}
+	if w.forgotten == s {
+		return w.toldRest(s)
+	}
 	return w.told(s, protocol.Joined, protocol.Staged, protocol.Switched, protocol.Healthy)
 }
 

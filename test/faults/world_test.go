@@ -38,7 +38,9 @@ type world struct {
 
 	current  *shape // what runs, whole
 	previous *shape // what a failure would go back to, nil when there is nothing
-	steadyID string // the invocation of the unit that no plan changes
+	// forgotten is a plan of which the control plane has forgotten what it was told.
+	forgotten *shape
+	steadyID  string // the invocation of the unit that no plan changes
 }
 
 const agentUnit = `[Unit]

@@ -124,10 +124,21 @@ func (t *Tree) Sum() string {
 	hash := sha256.New()
 	for _, name := range t.order {
 		f := t.files[name]
-		sum := sha256.Sum256(f.data)
-		_, _ = fmt.Fprintf(hash, "%q %v %q %x\n", name, f.mode, f.target, sum)
+		_, _ = fmt.Fprintf(hash, "%q %v %q %x\n", name, f.mode, f.target, f.sum())
 	}
 	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// sum is the digest of a file's bytes; that of bytes on the disk is kept with them.
+func (f file) sum() [sha256.Size]byte {
+	if f.inode == nil || len(f.inode.writes) > 0 {
+		return sha256.Sum256(f.data)
+	}
+	if f.inode.digest == nil {
+		sum := sha256.Sum256(f.data)
+		f.inode.digest = &sum
+	}
+	return *f.inode.digest
 }
 
 // Write makes the tree in dir, which must not exist. Files with several names stay one file.

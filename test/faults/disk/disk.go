@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"crypto/sha256"
 	"io/fs"
 	"maps"
 	"os"
@@ -23,6 +24,7 @@ type inode struct {
 	data   []byte // as programs see it
 	synced []byte // as it is on the disk for sure; replaced, never changed
 	writes []write
+	digest *[sha256.Size]byte // of synced, once somebody asked
 
 	names   map[string]*inode // as programs see them
 	durable map[string]*inode
@@ -246,6 +248,6 @@ func (n *inode) sync() {
 		return
 	}
 	if len(n.writes) > 0 {
-		n.synced, n.writes = slices.Clone(n.data), nil
+		n.synced, n.writes, n.digest = slices.Clone(n.data), nil, nil
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
@@ -82,33 +83,11 @@ func (b *bridge) Close() error {
 	return err
 }
 
-// Reloads follows systemd and calls seen at each daemon-reload, until ctx ends.
-func (n *Node) Reloads(ctx context.Context, seen func()) error {
-	conn, err := n.dial()
-	if err != nil {
-		return err
+// Reloads returns how often systemd has read its units again since the boot.
+func (n *Node) Reloads() (int, error) {
+	if _, err := n.Do("journalctl", "--sync"); err != nil {
+		return 0, err
 	}
-	signals := make(chan *godbus.Signal, 64)
-	conn.Signal(signals)
-	object := conn.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
-	if err := object.CallWithContext(ctx, "org.freedesktop.systemd1.Manager.Subscribe", 0).Err; err != nil {
-		return errors.Join(err, conn.Close())
-	}
-	go func() {
-		defer func() { _ = conn.Close() }()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case signal, ok := <-signals:
-				if !ok {
-					return
-				}
-				if signal.Name == "org.freedesktop.systemd1.Manager.Reloading" && len(signal.Body) == 1 && signal.Body[0] == true {
-					seen()
-				}
-			}
-		}
-	}()
-	return nil
+	out, err := n.Do("journalctl", "--boot", "--quiet", "--output=cat", "_PID=1")
+	return strings.Count(out+"\n", "Reloading.\n"), err
 }

@@ -37,7 +37,9 @@ func main() {
 		time.Sleep(*failAfter)
 		die(fmt.Sprintf("the disk of the test is worn out after %s", *failAfter))
 	}
-	select {}
+	for {
+		time.Sleep(time.Hour) // with nothing to listen to, blocking forever would be a deadlock
+	}
 }
 
 func open(address string) (net.Listener, error) {
