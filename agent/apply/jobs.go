@@ -35,7 +35,8 @@ func merge(owed []journal.Job, changes generation.Changes, next *generation.Gene
 	return jobs
 }
 
-// stop stops those of the units that systemd knows and that are not at rest.
+// stop stops those of the units that systemd knows and that are not at rest, and has it forget the
+// failures of those that are.
 func (t *transition) stop(ctx context.Context, units []string) error {
 	states, err := t.Systemd.States(ctx, units)
 	if err != nil {
@@ -43,7 +44,7 @@ func (t *transition) stop(ctx context.Context, units []string) error {
 	}
 	var jobs []drive.Job
 	for _, unit := range units {
-		if active := states[unit].Active; active != "inactive" && active != "failed" {
+		if states[unit].Active != "inactive" {
 			jobs = append(jobs, drive.Job{Unit: unit, Action: drive.Stop})
 		}
 	}

@@ -239,7 +239,21 @@ func (t *transition) settle(ctx context.Context) error {
 	group.Go(func() error { return t.importImages(gctx) })
 	group.Go(func() error { return t.contact(gctx) })
 	group.Go(func() error { return t.tasks(gctx, func(task plan.Task) bool { return own(p, task) }) })
-	return group.Wait()
+	return t.rootCause(ctx, group.Wait())
+}
+
+// rootCause prefers, of all that the deadline ended at the same moment, the units that were not
+// well: what waited for them only tells of that.
+func (t *transition) rootCause(ctx context.Context, err error) error {
+	var unit *health.UnitError
+	if cause := context.Cause(ctx); err != nil && !errors.As(err, &unit) && errors.Is(cause, errDeadline) {
+		ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), time.Second, cause)
+		defer cancel()
+		if unwell := health.Await(ctx, t.Systemd, startUnits(t.checked.Plan), nil); unwell != nil {
+			return unwell
+		}
+	}
+	return err
 }
 
 // exitsBeforeReturn is how often a component may end by itself before the generation is given

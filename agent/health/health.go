@@ -106,7 +106,7 @@ func (w *wait) check(ctx context.Context) ([]string, error) {
 	var pending []string
 	for _, unit := range w.units {
 		state := states[unit]
-		if state.Active != "failed" {
+		if state.Active != "failed" || state.Queued {
 			delete(w.failedAt, unit)
 		}
 		switch state.Active {
@@ -117,6 +117,9 @@ func (w *wait) check(ctx context.Context) ([]string, error) {
 				return nil, err
 			}
 		case "failed":
+			if state.Queued {
+				break // what failed was the stop of its former process; its start waits for others
+			}
 			if err := w.failed(ctx, unit); err != nil {
 				return nil, err
 			}

@@ -11,6 +11,8 @@ type State struct {
 	Load   string // loaded, not-found, masked, error
 	Active string // active, reloading, inactive, failed, activating, deactivating
 	Sub    string // running, exited, auto-restart, start, dead, …
+	// Queued says that a job for the unit is under way or waits for others; States tells it.
+	Queued bool
 }
 
 // Status is State with what a person wants to know about a service.

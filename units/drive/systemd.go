@@ -106,6 +106,10 @@ func (s *Systemd) Queue(ctx context.Context, jobs []Job) (<-chan error, error) {
 		waits.Go(func() {
 			select {
 			case result := <-results[i]:
+				if job.Action == Stop {
+					// How a unit ended that nobody wants any more is not remembered against it.
+					_ = s.conn.ResetFailedUnitContext(ctx, job.Unit)
+				}
 				if result == "done" {
 					out <- nil
 				} else {
@@ -150,7 +154,7 @@ func (s *Systemd) States(ctx context.Context, units []string) (map[string]State,
 		return nil, fmt.Errorf("read the states of %d units: %w", len(units), err)
 	}
 	for _, unit := range list {
-		out[unit.Name] = State{Load: unit.LoadState, Active: unit.ActiveState, Sub: unit.SubState}
+		out[unit.Name] = State{Load: unit.LoadState, Active: unit.ActiveState, Sub: unit.SubState, Queued: unit.JobId != 0}
 	}
 	return out, nil
 }
