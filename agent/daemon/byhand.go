@@ -44,6 +44,7 @@ func (f *follower) rollBack(ctx context.Context, actor string) (string, error) {
 	f.stop(apply.ErrByHand)
 	f.status.doing("going back by hand")
 	done, err := f.applier.RollBack(ctx, actor)
+	f.settled()
 	switch {
 	case errors.Is(err, apply.ErrRestart):
 		f.end(apply.ErrRestart)

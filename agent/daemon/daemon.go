@@ -48,6 +48,9 @@ type Config struct {
 	PlanFile   string // when not empty, the plan comes from this file
 	// LocalSocket is where root may ask something of the agent; "" for nowhere.
 	LocalSocket string
+	// Shown are the directories in which systemd finds units, that of the generators first; none
+	// are looked at when it is empty.
+	Shown []string
 	// Systemd connects to systemd; tests put a fake here.
 	Systemd func(context.Context) (drive.Driver, error)
 	// Self is the program that this process is; nil where there is no other.
@@ -63,7 +66,7 @@ func Defaults() Config {
 	return Config{
 		ConfigFile: plan.AgentConfig, Root: plan.Root, TrustDir: plan.TrustDir, BakedLock: plan.BakedLock,
 		Self:       self.As(filepath.Join(plan.Root, "state"), os.Environ()),
-		StatusFile: status.Path, LocalSocket: local.Path, ImportTool: plan.ImportTool, Socket: importer.DefaultSocket,
+		StatusFile: status.Path, LocalSocket: local.Path, Shown: shown(), ImportTool: plan.ImportTool, Socket: importer.DefaultSocket,
 		Systemd:  func(ctx context.Context) (drive.Driver, error) { return drive.Connect(ctx) },
 		Registry: pull.NewClient(),
 	}
@@ -123,9 +126,15 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 	group.Go(func() error { return board.Run(ctx) })
 	group.Go(func() error { return outbox.Run(ctx, api) })
 	group.Go(func() error { return renewer.Run(ctx) })
+	guard := c.guard(a, board, log)
+	board.Add(guard)
+	group.Go(func() error { return guard.Run(ctx) })
 	group.Go(func() error { return actions.Run(ctx) })
 	follower := &follower{
-		applier: a, log: log, source: c.source(api, log), status: show, contact: contact, actions: actions, settled: renewer.Wake,
+		applier: a, log: log, source: c.source(api, log), status: show, contact: contact, actions: actions, settled: func() {
+			renewer.Wake()
+			guard.Rearm()
+		},
 	}
 	following, end := context.WithCancelCause(ctx)
 	defer end(nil)

@@ -81,15 +81,22 @@ func Shown(current, name string) (text string, copied bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
-	const option = "RootDirectory="
-	if !strings.Contains(string(raw), "\n"+option+current+"/") {
-		return string(raw), false, nil
+	text = Text(string(raw), current)
+	return text, text != string(raw), nil
+}
+
+// Text is what systemd is shown of a unit's text: the same, but for a root that leads through the
+// link to the current generation, which is resolved as far as that can be done.
+func Text(raw, current string) string {
+	const option = "\nRootDirectory="
+	if !strings.Contains(raw, option+current+"/") {
+		return raw
 	}
 	resolved, err := filepath.EvalSymlinks(current)
 	if err != nil {
-		return "", false, err
+		return raw
 	}
-	return strings.ReplaceAll(string(raw), "\n"+option+current+"/", "\n"+option+resolved+"/"), true, nil
+	return strings.ReplaceAll(raw, option+current+"/", option+resolved+"/")
 }
 
 // StartList returns the names in a generation's start list.

@@ -42,6 +42,7 @@ func TestANodeFromFirstBootOn(t *testing.T) {
 		{"a plan signed by another key is refused", foreignPlan},
 		{"a flipped byte at rest is refused at the start", flippedByte},
 		{"lost state is not begun anew", lostState},
+		{"what somebody changes on the node is put right", drifted},
 		{"certificates are renewed under running components", renewed},
 		{"after a power loss the node comes up without its control plane", powerLoss},
 	} {
