@@ -13,6 +13,7 @@ import (
 	"slipway.build/slipway/agent/journal"
 	"slipway.build/slipway/agent/local"
 	"slipway.build/slipway/agent/protocol"
+	"slipway.build/slipway/agent/status"
 )
 
 // twice brings a node to its second generation, which differs in a file.
@@ -139,6 +140,7 @@ func TestAnInterruptedWayBackIsGoneOnWith(t *testing.T) {
 	bad.Certificates[0].Purpose = "unknown"
 	r.plane.Publish(r.ctx, bad, r.lock, r.sig)
 	r.plane.Await(r.ctx, bad.Deployment, protocol.Failed)
+	r.over(t, 3) // the report leaves before everything of the plan is given up
 	ctx, cancel := context.WithCancel(r.ctx)
 	r.systemd.FailWith(func(action string) error {
 		if action == "reload" {
@@ -153,4 +155,20 @@ func TestAnInterruptedWayBackIsGoneOnWith(t *testing.T) {
 	r.systemd.FailWith(nil)
 	r.start()
 	r.rolledBack(t)
+}
+
+// over waits until the agent has nothing more to do about a generation that failed.
+func (r *rig) over(t *testing.T, generation uint64) {
+	t.Helper()
+	for {
+		now, err := status.Read(r.config.StatusFile)
+		if err == nil && now.Generation == generation && now.Doing == status.Failed {
+			return
+		}
+		select {
+		case <-r.ctx.Done():
+			t.Fatalf("the agent is not done with generation %d: %+v, %v", generation, now, err)
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
