@@ -105,7 +105,7 @@ func TestTheMatrix(t *testing.T) {
 		for i := range *nodes {
 			t.Run(string(rune('a'+i)), func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, "slipt-faults-"+string(rune('a'+i)), p)
+				w := newWorld(t, ownName(t), p)
 				w.first()
 				once.Do(func() {
 					steps := w.record(t, 3)
