@@ -55,7 +55,7 @@ RestartSec=10ms
 `
 
 // limit bounds everything that is waited for; it is generous because the machine may be busy.
-const limit = 30 * time.Second
+const limit = 90 * time.Second
 
 func build(t *testing.T, pkg, out string, flags ...string) string {
 	t.Helper()
