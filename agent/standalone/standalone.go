@@ -109,17 +109,10 @@ func (l *Local) Archive(context.Context, string, int64, io.Reader) error {
 	return fault.Terminalf("a node without a control plane has nobody to send an archive to: `slipway-agent bundle` writes one here")
 }
 
-// Signals takes signals into the log.
+// Signals accepts signals: the log, which is all that is told here, has them already.
 func (l *Local) Signals(_ context.Context, signals []protocol.Signal) error {
 	for _, s := range signals {
-		switch {
-		case s.Progress != nil, s.Phase == protocol.Observed:
-			l.Log.Debug("signal", "phase", s.Phase, "deployment", s.Deployment)
-		case s.Reason != "":
-			l.Log.Warn("signal", "phase", s.Phase, "deployment", s.Deployment, "reason", s.Reason)
-		default:
-			l.Log.Info("signal", "phase", s.Phase, "deployment", s.Deployment)
-		}
+		l.Log.Debug("accepted", "phase", s.Phase, "deployment", s.Deployment)
 	}
 	return nil
 }
