@@ -24,12 +24,8 @@ import (
 // TestRemoteActions has a real agent under a real systemd do every kind of action.
 func TestRemoteActions(t *testing.T) {
 	w := newWorld(t)
-	n := w.node
-	n.boot()
-	for _, part := range []struct {
-		name string
-		run  func(*testing.T, *world)
-	}{
+	w.node.boot()
+	w.follow([]part{
 		{"a node without a plan can be looked at", looksWithoutPlan},
 		{"a unit is restarted once and alone", restartsOne},
 		{"checks tell how the node is", checksNode},
@@ -41,16 +37,7 @@ func TestRemoteActions(t *testing.T) {
 		{"a restart cut by a kill is told and not repeated", killedInAction},
 		{"a plan being applied goes ahead", planGoesAhead},
 		{"the machine reboots once and tells it afterwards", reboots},
-	} {
-		if !t.Run(part.name, func(t *testing.T) {
-			w.use(t)
-			part.run(t, w)
-		}) {
-			w.use(t)
-			t.Fatalf("the rest needs this part; journal of the node:\n%s", n.journal())
-		}
-		w.use(t)
-	}
+	})
 }
 
 // act has the node do something, and waits until it is done.

@@ -25,12 +25,8 @@ const (
 // before ended.
 func TestANodeFromFirstBootOn(t *testing.T) {
 	w := newWorld(t)
-	n := w.node
-	n.boot()
-	for _, part := range []struct {
-		name string
-		run  func(*testing.T, *world)
-	}{
+	w.node.boot()
+	w.follow([]part{
 		{"the first plan gets healthy", firstPlan},
 		{"components are isolated and run what the lock names", isolation},
 		{"an agent that starts again does nothing to a healthy node", idempotence},
@@ -45,16 +41,7 @@ func TestANodeFromFirstBootOn(t *testing.T) {
 		{"what somebody changes on the node is put right", drifted},
 		{"certificates are renewed under running components", renewed},
 		{"after a power loss the node comes up without its control plane", powerLoss},
-	} {
-		if !t.Run(part.name, func(t *testing.T) {
-			w.use(t)
-			part.run(t, w)
-		}) {
-			w.use(t)
-			t.Fatalf("the rest needs this part; journal of the node:\n%s", n.journal())
-		}
-		w.use(t)
-	}
+	})
 }
 
 func firstPlan(t *testing.T, w *world) {

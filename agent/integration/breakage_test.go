@@ -43,26 +43,17 @@ func TestEveryDocumentedBreakageIsNamed(t *testing.T) {
 	w.node.boot()
 	w.apply(protocol.Healthy, watchOnly)
 	w.well()
-	t.Run("what a person asks a healthy node", func(t *testing.T) {
-		w.use(t)
-		asked(w)
-	})
-	w.use(t)
+	w.part("what a person asks a healthy node", func(*testing.T, *world) { asked(w) })
 	outputs := map[string]string{}
 	for _, b := range breakages() {
-		if !t.Run(b.name, func(t *testing.T) {
-			w.use(t)
+		w.part(b.name, func(*testing.T, *world) {
 			b.breaks(w)
 			outputs[b.name] = w.named(b)
 			if b.mends != nil { // the next one needs what this one broke
 				b.mends(w)
 				w.well()
 			}
-		}) {
-			w.use(t)
-			t.Fatalf("the rest needs this part; journal of the node:\n%s", w.node.journal())
-		}
-		w.use(t)
+		})
 	}
 	document(t, outputs)
 }

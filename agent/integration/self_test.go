@@ -14,12 +14,8 @@ const agentUnitName = "slipway-agent.service"
 // TestTheAgentIsUpdatedByAPlan follows a node through good and bad agents.
 func TestTheAgentIsUpdatedByAPlan(t *testing.T) {
 	w := newWorld(t)
-	n := w.node
-	n.boot()
-	for _, part := range []struct {
-		name string
-		run  func(*testing.T, *world)
-	}{
+	w.node.boot()
+	w.follow([]part{
 		{"a plan's agent takes over and confirms it", newAgent},
 		{"it is there again after a reboot", newAgentAfterReboot},
 		{"one that crashes is given up and the generation before is restored", crashingAgent},
@@ -27,16 +23,7 @@ func TestTheAgentIsUpdatedByAPlan(t *testing.T) {
 		{"one that was killed in its trial passes all the same", killedInTrial},
 		{"a flipped byte in it leaves the OS layer's agent at work", spoiltAgent},
 		{"a plan without one goes back to the OS layer's", ownAgent},
-	} {
-		if !t.Run(part.name, func(t *testing.T) {
-			w.use(t)
-			part.run(t, w)
-		}) {
-			w.use(t)
-			t.Fatalf("the rest needs this part; journal of the node:\n%s", n.journal())
-		}
-		w.use(t)
-	}
+	})
 }
 
 func agentImage(w *world, name string) func(*plan.Plan) {

@@ -42,6 +42,34 @@ type world struct {
 	number   uint64
 }
 
+// part is one part of a test that follows a node; the next begins where it ended.
+type part struct {
+	name string
+	run  func(*testing.T, *world)
+}
+
+// follow runs parts one after the other, until one fails.
+func (w *world) follow(parts []part) {
+	w.t.Helper()
+	for _, p := range parts {
+		w.part(p.name, p.run)
+	}
+}
+
+// part runs one part, and ends the test when it fails: the rest needs it.
+func (w *world) part(name string, run func(*testing.T, *world)) {
+	w.t.Helper()
+	whole := w.t
+	passed := whole.Run(name, func(t *testing.T) {
+		w.use(t)
+		run(t, w)
+	})
+	w.use(whole)
+	if !passed {
+		whole.Fatalf("the rest needs this part; journal of the node:\n%s", w.node.journal())
+	}
+}
+
 // use has failures reported to a part of the test.
 func (w *world) use(t *testing.T) {
 	w.t, w.node.t = t, t

@@ -2,15 +2,12 @@ package journal
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
-	"slipway.build/slipway/agent/durable"
+	"slipway.build/slipway/agent/database"
 	"slipway.build/slipway/agent/protocol"
 )
 
@@ -78,35 +75,14 @@ const (
 	outboxBucket = "outbox"
 )
 
-// openTimeout bounds the wait for another agent's lock on the file.
-const openTimeout = 5 * time.Second
-
 // Journal is the open file.
 type Journal struct{ db *bbolt.DB }
 
 // Open opens the journal in dir, and makes both when they are not there.
 func Open(dir string) (*Journal, error) {
-	if err := durable.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("open the journal: %w", err)
-	}
-	path := filepath.Join(dir, "journal.db")
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: openTimeout, NoFreelistSync: true})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, fmt.Errorf("open the journal %s: another slipway-agent holds it", path)
-	}
+	db, err := database.Open(dir, "journal", entryBucket, filledBucket, outboxBucket, numberBucket, restartBucket)
 	if err != nil {
-		return nil, fmt.Errorf("open the journal %s: %w", path, err)
-	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range []string{entryBucket, filledBucket, outboxBucket, numberBucket, restartBucket} {
-			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare the journal %s: %w", path, err), db.Close())
+		return nil, err
 	}
 	return &Journal{db: db}, nil
 }

@@ -3,21 +3,28 @@ package testplane
 import (
 	"net/http"
 	"strconv"
+	"sync"
 )
 
-// Disturb puts a handler between the node and the control plane, which may lose, delay or refuse
-// what passes; nil takes it away.
-func (p *Plane) Disturb(between func(next http.Handler) http.Handler) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.between = between
+// Disturbance stands between a node and a server, and may lose, delay or refuse what passes.
+type Disturbance struct {
+	mu      sync.Mutex
+	between func(next http.Handler) http.Handler
 }
 
-func (p *Plane) disturbed(next http.Handler) http.Handler {
+// Set puts a handler in between; nil takes it away.
+func (d *Disturbance) Set(between func(next http.Handler) http.Handler) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.between = between
+}
+
+// Wrap returns a handler that is disturbed as Set says at each request.
+func (d *Disturbance) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p.mu.Lock()
-		between := p.between
-		p.mu.Unlock()
+		d.mu.Lock()
+		between := d.between
+		d.mu.Unlock()
 		if between == nil {
 			next.ServeHTTP(w, r)
 			return
@@ -25,6 +32,9 @@ func (p *Plane) disturbed(next http.Handler) http.Handler {
 		between(next).ServeHTTP(w, r)
 	})
 }
+
+// Disturb puts a handler between the node and the control plane; nil takes it away.
+func (p *Plane) Disturb(between func(next http.Handler) http.Handler) { p.disturbance.Set(between) }
 
 // Forget drops all signals, as if none had ever come.
 func (p *Plane) Forget() {

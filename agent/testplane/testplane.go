@@ -48,19 +48,19 @@ type Plane struct {
 	ca     *x509.Certificate
 	caKey  *ecdsa.PrivateKey
 
-	mu         sync.Mutex
-	changed    chan struct{}
-	delivery   *protocol.Delivery
-	etag       string
-	signals    []protocol.Signal
-	seen       map[string]bool
-	joinedBy   string // the key that the token was used with
-	renewals   int
-	polls      int
-	statements [][]byte // of plan keys
-	between    func(http.Handler) http.Handler
-	acts       acts
-	deliveries int
+	mu          sync.Mutex
+	changed     chan struct{}
+	delivery    *protocol.Delivery
+	etag        string
+	signals     []protocol.Signal
+	seen        map[string]bool
+	joinedBy    string // the key that the token was used with
+	renewals    int
+	polls       int
+	statements  [][]byte // of plan keys
+	disturbance Disturbance
+	acts        acts
+	deliveries  int
 }
 
 // New starts a control plane on loopback.
@@ -257,7 +257,7 @@ func (p *Plane) handler() http.Handler {
 	mux.HandleFunc("POST /node/v1/certificates", p.withIdentity(p.certificates))
 	mux.HandleFunc("GET /node/v1/secrets/{secret}", p.withIdentity(p.secret))
 	mux.HandleFunc("POST /node/v1/actions/{action}/archive", p.withIdentity(p.archive))
-	return p.disturbed(mux)
+	return p.disturbance.Wrap(mux)
 }
 
 func (p *Plane) withIdentity(next http.HandlerFunc) http.HandlerFunc {

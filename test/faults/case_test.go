@@ -34,7 +34,7 @@ func (w *world) run(t *tally, at, fault string, do func() (string, error)) {
 	}
 	w.control.disarm()
 	w.control.open()
-	w.disturb.set(nil)
+	w.disturb.Set(nil)
 	w.plane.Disturb(nil)
 	if err != nil {
 		verdict = foundMixed

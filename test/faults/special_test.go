@@ -162,7 +162,7 @@ func (w *world) disturbed(of string, between func(*atomic.Int32) func(http.Handl
 	s := w.next()
 	var times atomic.Int32
 	disturb := between(&times)
-	w.disturb.set(func(next http.Handler) http.Handler {
+	w.disturb.Set(func(next http.Handler) http.Handler {
 		disturbed := disturb(next)
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if strings.Contains(r.URL.Path, "/"+of+"/") {

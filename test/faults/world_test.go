@@ -29,7 +29,7 @@ type world struct {
 	systemd  *dbus.Conn
 	plane    *testplane.Plane
 	registry *testimage.Registry
-	disturb  *disturbance // of the registry
+	disturb  testplane.Disturbance // of the registry
 	lockKey  *ecdsa.PrivateKey
 	images   map[string][]*testimage.Image // by name, a version each
 	address  string                        // alpha's
@@ -97,7 +97,7 @@ func newWorld(t *testing.T, name string, p *programs) *world {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	w := &world{t: t, ctx: ctx, images: map[string][]*testimage.Image{}, deadline: 20 * time.Second, disturb: &disturbance{}}
+	w := &world{t: t, ctx: ctx, images: map[string][]*testimage.Image{}, deadline: 20 * time.Second}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	w.address = listener.Addr().String()
@@ -113,7 +113,7 @@ func newWorld(t *testing.T, name string, p *programs) *world {
 		add(testimage.New(t, "alpha", testimage.Zstd, []testimage.File{{Path: "usr/bin/alpha", Content: fmt.Appendf(nil, "%sversion %d", p.component, v)}}))
 		add(testimage.New(t, "pause", testimage.Zstd, []testimage.File{{Path: "pause", Content: fmt.Appendf(nil, "pause %d", v)}}))
 	}
-	w.registry = testimage.NewRegistry(t, w.disturb.wrap, all...)
+	w.registry = testimage.NewRegistry(t, w.disturb.Wrap, all...)
 	w.plane = testplane.New(t)
 	for v := range versions {
 		w.plane.Secrets[fmt.Sprintf("shared@%d", v)] = secret(v)

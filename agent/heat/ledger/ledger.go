@@ -4,13 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
+	"slipway.build/slipway/agent/database"
 	"slipway.build/slipway/agent/heat/notify"
 )
 
@@ -68,36 +66,15 @@ const (
 	resultBucket = "results"
 )
 
-// openTimeout bounds the wait for another agent's lock on the file.
-const openTimeout = 5 * time.Second
-
 // Ledger is the open file.
 type Ledger struct{ db *bbolt.DB }
 
 // Open opens the ledger in dir, and makes both when they are not there. The file has credentials
 // and results in it: mode 0600.
 func Open(dir string) (*Ledger, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("open the ledger: %w", err)
-	}
-	path := filepath.Join(dir, "ledger.db")
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: openTimeout, NoFreelistSync: true})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, fmt.Errorf("open the ledger %s: another slipway-agent in Heat mode holds it", path)
-	}
+	db, err := database.Open(dir, "ledger", entryBucket, resultBucket)
 	if err != nil {
-		return nil, fmt.Errorf("open the ledger %s: %w", path, err)
-	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range []string{entryBucket, resultBucket} {
-			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare the ledger %s: %w", path, err), db.Close())
+		return nil, err
 	}
 	return &Ledger{db: db}, nil
 }
