@@ -30,7 +30,7 @@ BUILD     := build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 # Packages whose tests change the machine: name spaces, mounts, containers, caches. They
 # run one after the other, never beside each other.
 MODULE      := slipway.build/slipway
-INTEGRATION := agent/integration test/faults controlplane/cloud/local imagebuild cmd/slipway cmd/slipway-import
+INTEGRATION := agent/integration test/faults bench/hardening controlplane/cloud/local imagebuild cmd/slipway cmd/slipway-import
 MATCH       := ^$(MODULE)/($(shell echo $(INTEGRATION) | tr ' ' '|'))(/|$$)
 SEPARATE    := ^$(MODULE)/test/(e2e|acceptance)(/|$$)
 TEST_FLAGS  := -timeout 30m

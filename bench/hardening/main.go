@@ -51,12 +51,12 @@ func (s side) add(component string, score float64, p *isolation.Process) {
 	s.scores[component], s.processes[component], s.rows[component] = score, p, p.Row()
 }
 
-func bench(ctx context.Context, bin, state string) error {
+func bench(ctx context.Context, bin, state string) (err error) {
 	dir, err := os.MkdirTemp("", "slipt-h-") // podman wants short paths
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	theirs, err := podmans(ctx, dir)
 	if err != nil {
 		return err
@@ -70,13 +70,14 @@ func bench(ctx context.Context, bin, state string) error {
 }
 
 // podmans starts upstream's containers one after the other and looks at each.
-func podmans(ctx context.Context, dir string) (side, error) {
-	out := newSide()
+func podmans(ctx context.Context, dir string) (out side, err error) {
+	out = newSide()
 	root, err := rootfs(ctx, dir)
 	if err != nil {
 		return out, err
 	}
 	p := podman{dir: filepath.Join(dir, "podman")}
+	defer func() { err = errors.Join(err, p.close()) }()
 	for _, u := range upstreams() {
 		file := filepath.Join(dir, u.component+".service")
 		if err := os.WriteFile(file, []byte(u.unit()), 0o644); err != nil {

@@ -17,7 +17,11 @@ func TestUpstreamsContainersRunAndAreRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
 	theirs, err := podmans(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)

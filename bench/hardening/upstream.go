@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"slipway.build/slipway/components/isolation"
 )
 
@@ -81,6 +83,19 @@ func (p podman) start(ctx context.Context, u upstream, rootfs string) (*isolatio
 func (p podman) remove(name string) error {
 	_, err := p.run(context.Background(), "rm", "--force", "--ignore", "--time", "0", name)
 	return err
+}
+
+// close lets go of the storage, which podman keeps mounted onto itself.
+func (p podman) close() error {
+	for {
+		err := unix.Unmount(filepath.Join(p.dir, "root", "overlay"), 0)
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) { // nothing is mounted there any more
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("unmount podman's storage: %w", err)
+		}
+	}
 }
 
 // rootfs makes a root with the one program.
