@@ -12,7 +12,7 @@ import (
 	"slipway.build/slipway/units"
 )
 
-// ExitRefused is the exit status with which `slipway-agent exec` says that a start is refused
+// ExitRefused is the exit status with which slipway-exec says that a start is refused
 // for a reason that no retry heals, such as a binary with another digest (EX_CONFIG of
 // sysexits.h). systemd does not restart a unit that ends with it.
 const ExitRefused = 78
@@ -29,7 +29,7 @@ func (p Component) Unit(c Cluster) (plan.Unit, error) {
 	set := func(option, value string) { u.Add("Service", option, value) }
 	set("RestartPreventExitStatus", strconv.Itoa(ExitRefused))
 	set("SyslogIdentifier", p.Name)
-	set("TimeoutStartSec", "30s") // `exec` extends it for as long as the component is starting
+	set("TimeoutStartSec", "30s") // the supervisor extends it for as long as the component is starting
 	set("TimeoutStopSec", "30s")
 	set("TimeoutAbortSec", "15s") // after the watchdog: what hangs ends no better by waiting
 	set("WatchdogSec", "90s")
@@ -69,7 +69,7 @@ func (p Component) Unit(c Cluster) (plan.Unit, error) {
 
 // host runs the program in the node's own namespaces.
 func (p Component) host(u *units.Unit, exec string) error {
-	line, err := units.CommandLine(plan.ExecBinary, "exec", exec)
+	line, err := units.CommandLine(plan.ExecBinary, exec)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (p Component) host(u *units.Unit, exec string) error {
 // confine runs the program as its user with its image as read-only root, no capability and
 // no privilege to gain, and returns the directories that the root must have for mounts.
 func (p Component) confine(u *units.Unit, exec string, c Cluster) ([]string, error) {
-	line, err := units.CommandLine(plan.ExecInRoot, "exec", plan.SpecInRoot)
+	line, err := units.CommandLine(plan.ExecInRoot, plan.SpecInRoot)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/units"
 )
 
@@ -22,7 +23,7 @@ func TestSystemdHasNothingToSayAboutTheUnits(t *testing.T) {
 			dir := t.TempDir()
 			args := []string{"verify", "--man=no", "--recursive-errors=no"}
 			for _, u := range p.Units {
-				text := strings.NewReplacer("ExecStart=/slipway-agent", "ExecStart=/bin/true", "ExecStart=/usr/libexec/slipway/slipway-exec", "ExecStart=/bin/true").Replace(u.Text)
+				text := strings.NewReplacer("ExecStart="+plan.ExecInRoot, "ExecStart=/bin/true", "ExecStart="+plan.ExecBinary, "ExecStart=/bin/true").Replace(u.Text)
 				if text == u.Text {
 					t.Fatalf("%s does not run the supervisor:\n%s", u.Name, text)
 				}
@@ -45,7 +46,7 @@ func TestConfinedComponentsHaveNoPrivilege(t *testing.T) {
 	must := map[string]string{
 		"CapabilityBoundingSet": "", "NoNewPrivileges": "yes", "ProtectSystem": "strict", "ProtectHome": "read-only",
 		"SystemCallFilter": "@system-service", "RestrictNamespaces": "yes", "PrivateDevices": "yes", "MemoryDenyWriteExecute": "yes",
-		"Type": "notify", "NotifyAccess": "main", "Restart": "always", "ExecStart": "/slipway-agent exec /exec.json",
+		"Type": "notify", "NotifyAccess": "main", "Restart": "always", "ExecStart": "/slipway-exec /exec.json",
 	}
 	confined := 0
 	for name, p := range cases(t) {

@@ -72,8 +72,8 @@ func signalName(number int) string {
 // meaning says an exit in words. The numbers from 200 on are systemd's own (systemd.exec(5)).
 func meaning(e *Exit) string {
 	known := map[string]string{
-		"0": "it ended by itself, without an error", strconv.Itoa(run.ExitRefused): "slipway-agent exec refused to start it",
-		"200": "systemd could not change into its directory", "203": "systemd could not execute slipway-agent",
+		"0": "it ended by itself, without an error", strconv.Itoa(run.ExitRefused): "slipway-exec refused to start it",
+		"200": "systemd could not change into its directory", "203": "systemd could not execute slipway-exec",
 		"217": "its user does not exist", "219": "systemd could not set its cgroup up",
 		"226": "systemd could not set its name space up: something to be mounted is missing",
 		"238": "its state directory could not be made",

@@ -118,7 +118,7 @@ func (s *subject) loading() {
 	}
 }
 
-// refusal says what slipway-agent exec did not want to start.
+// refusal says what slipway-exec did not want to start.
 func (s *subject) refusal() {
 	if s.unit.Exec == nil {
 		return
@@ -144,7 +144,7 @@ func (s *subject) refusal() {
 	}
 	refused := s.a.Exit != nil && s.a.Exit.Kind == "exited" && s.a.Exit.Status == fmt.Sprint(run.ExitRefused)
 	if refused && s.status.MainPID == 0 && len(s.a.Causes) == 0 {
-		s.a.cause("refused", "slipway-agent exec refused to start it: "+s.lastWord(), "compare the whole node: slipway-agent verify", "then: systemctl restart "+s.unit.Name)
+		s.a.cause("refused", "slipway-exec refused to start it: "+s.lastWord(), "compare the whole node: slipway-agent verify", "then: systemctl restart "+s.unit.Name)
 	}
 }
 

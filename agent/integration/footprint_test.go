@@ -208,7 +208,7 @@ func (w *world) find() (pids []string) {
 		switch args := strings.Split(string(raw), "\x00"); {
 		case len(args) > 2 && args[1] == "run" && filepath.Base(args[0]) == "slipway-agent":
 			pids = slices.Insert(pids, 0, filepath.Base(dir))
-		case len(args) > 2 && args[1] == "exec":
+		case filepath.Base(args[0]) == filepath.Base(plan.ExecBinary):
 			pids = append(pids, filepath.Base(dir))
 		}
 	}

@@ -207,7 +207,7 @@ WatchdogSec=3s
 const alphaService = `User=slipt-alpha
 RootDirectory=/var/lib/slipway/current/roots/alpha
 MountAPIVFS=yes
-BindReadOnlyPaths=/usr/libexec/slipway/slipway-exec:/slipway-agent
+BindReadOnlyPaths=/usr/libexec/slipway/slipway-exec:/slipway-exec
 BindReadOnlyPaths=/var/lib/slipway/current/exec/slipway-alpha.service.json:/exec.json
 BindReadOnlyPaths=/var/lib/slipway/pki/alpha
 BindReadOnlyPaths=/var/lib/slipway/current/files/alpha
@@ -217,10 +217,10 @@ CapabilityBoundingSet=
 NoNewPrivileges=yes
 SystemCallFilter=@system-service
 MemoryMax=64M
-ExecStart=/slipway-agent exec /exec.json
+ExecStart=/slipway-exec /exec.json
 `
 
-const betaService = `ExecStart=/usr/libexec/slipway/slipway-exec exec /var/lib/slipway/current/exec/slipway-beta.service.json
+const betaService = `ExecStart=/usr/libexec/slipway/slipway-exec /var/lib/slipway/current/exec/slipway-beta.service.json
 `
 
 // next returns the plan of the next generation, which changes may alter, with a signed lock.

@@ -14,7 +14,7 @@ const (
 	AgentBinary = "/usr/bin/slipway-agent"   // from the OS layer
 	TrustDir    = "/usr/share/slipway/trust" // lock.pub: PEM public keys that sign locks
 	BakedLock   = "/usr/share/slipway/lock"  // images.yaml and images.yaml.sig
-	ExecInRoot  = "/slipway-agent"           // where a component's root sees the agent
+	ExecInRoot  = "/slipway-exec"            // where a component's root sees ExecBinary
 	SpecInRoot  = "/exec.json"               // where a component's root sees its exec file
 	ImportTool  = "/usr/libexec/slipway/slipway-import"
 	// ExecBinary supervises a component; a component's root sees it as ExecInRoot.

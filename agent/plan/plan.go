@@ -94,7 +94,7 @@ type File struct {
 }
 
 // Unit is one systemd unit of the generation. Text is the whole unit file as the control
-// plane rendered it; for a component its ExecStart is `slipway-agent exec`, which reads
+// plane rendered it; for a component its ExecStart is slipway-exec, which reads
 // Exec from /var/lib/slipway/current/exec/<Name>.json.
 type Unit struct {
 	Name string `json:"name"` // begins with "slipway-", ends in a systemd suffix
@@ -110,7 +110,7 @@ type Agent struct {
 	Binary string `json:"binary"` // relative path in the image; the lock has its sha256
 }
 
-// Exec is what `slipway-agent exec` runs and how it knows that it is ready and alive.
+// Exec is what slipway-exec runs and how it knows that it is ready and alive.
 type Exec struct {
 	Image  string   `json:"image"`  // name of an image of the plan
 	Binary string   `json:"binary"` // relative path in the image; the lock has its sha256

@@ -49,7 +49,7 @@ func Main(path string, stderr io.Writer) int {
 
 // refuse prints err as an error for the journal (the prefix is sd-daemon(3)'s).
 func refuse(stderr io.Writer, err error) int {
-	_, _ = fmt.Fprintf(stderr, "<3>slipway-agent exec: %v\n", err)
+	_, _ = fmt.Fprintf(stderr, "<3>slipway-exec: %v\n", err)
 	return ExitRefused
 }
 
@@ -177,7 +177,7 @@ func (s *supervisor) end(status syscall.WaitStatus) int {
 	}
 	if status.Signal() == syscall.SIGKILL && memoryKills() > s.kills {
 		text := "Out of memory: the kernel killed it " + memoryLimit()
-		_, _ = fmt.Fprintf(s.stderr, "<3>slipway-agent exec: %s: %s\n", s.spec.Path, text)
+		_, _ = fmt.Fprintf(s.stderr, "<3>slipway-exec: %s: %s\n", s.spec.Path, text)
 		s.notify.send("STATUS=" + text)
 	}
 	_, _ = fmt.Fprintf(s.stderr, "<4>%s was ended by signal %s\n", s.spec.Path, status.Signal())

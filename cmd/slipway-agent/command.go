@@ -54,7 +54,7 @@ func newRoot(out io.Writer) *cobra.Command {
 	root.SetOut(out)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	format := root.PersistentFlags().StringP("output", "o", "text", "form of the output: text or json")
-	root.AddCommand(runCommand(), execCommand(), trialEndCommand(), rollbackCommand(), heatCommand(format))
+	root.AddCommand(runCommand(), trialEndCommand(), rollbackCommand(), heatCommand(format))
 	root.AddCommand(debugCommands(format, out)...)
 	for _, command := range root.Commands() {
 		if args := command.Args; args != nil {
@@ -117,18 +117,6 @@ func trialEndCommand() *cobra.Command {
 				return err
 			}
 			return self.Restart(cmd.Context())
-		},
-	}
-}
-
-// execCommand only documents exec: main has dispatched a well-formed call already.
-func execCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "exec FILE",
-		Short: "Check a component's binary and run it under its unit (what components' units run)",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(*cobra.Command, []string) error {
-			return usageError{errors.New("exec takes one exec file and no options")}
 		},
 	}
 }

@@ -1,33 +1,21 @@
-// Command slipway-agent is the agent of a node. As `slipway-agent exec FILE` it is the main
-// process of a component's unit, and as slipway-generator a systemd generator; both are decided
-// before anything else is set up, because both must be small and quick.
+// Command slipway-agent is the agent of a node. As slipway-generator it is a systemd generator,
+// which is decided before anything else is set up, because that must be small and quick.
 package main
 
 import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"slipway.build/slipway/agent/faultpoint"
 	"slipway.build/slipway/agent/generator"
 	"slipway.build/slipway/agent/plan"
-	"slipway.build/slipway/agent/run"
 )
 
-func init() {
-	// The parent-death signal of a component is tied to the thread that starts it: the main one.
-	runtime.LockOSThread()
-}
-
 func main() {
-	switch {
-	case filepath.Base(os.Args[0]) == generator.Name:
+	if filepath.Base(os.Args[0]) == generator.Name {
 		os.Exit(generate(os.Args[1:]))
-	case len(os.Args) == 3 && os.Args[1] == "exec":
-		os.Exit(run.Main(os.Args[2], os.Stderr))
 	}
-	runtime.UnlockOSThread()
 	if err := faultpoint.Enter(); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "slipway-agent:", err)
 		os.Exit(exitFailed)

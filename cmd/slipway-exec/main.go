@@ -1,6 +1,6 @@
 // Command slipway-exec is the main process of a component's unit: it checks the component's
 // binary, runs it, watches it and tells systemd. It is a program of its own because it lives
-// beside every component and must be small; `slipway-agent exec` does the same.
+// beside every component and must be small.
 package main
 
 import (
@@ -17,10 +17,10 @@ func init() {
 }
 
 func main() {
-	if len(os.Args) != 3 || os.Args[1] != "exec" {
-		_, _ = fmt.Fprintln(os.Stderr, "usage: slipway-exec exec FILE")
+	if len(os.Args) != 2 {
+		_, _ = fmt.Fprintln(os.Stderr, "usage: slipway-exec FILE")
 		const usage = 2
 		os.Exit(usage)
 	}
-	os.Exit(run.Main(os.Args[2], os.Stderr))
+	os.Exit(run.Main(os.Args[1], os.Stderr))
 }

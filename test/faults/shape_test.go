@@ -60,16 +60,16 @@ TimeoutStopSec=2s
 
 const inRoot = `RootDirectory=/var/lib/slipway/current/roots/alpha
 MountAPIVFS=yes
-BindReadOnlyPaths=/usr/bin/slipway-agent:/slipway-agent
+BindReadOnlyPaths=/usr/libexec/slipway/slipway-exec:/slipway-exec
 BindReadOnlyPaths=/var/lib/slipway/current/exec/slipway-alpha.service.json:/exec.json
 BindReadOnlyPaths=/var/lib/slipway/pki/alpha
 BindReadOnlyPaths=/var/lib/slipway/current/files/alpha
 NoNewPrivileges=yes
-ExecStart=/slipway-agent exec /exec.json
+ExecStart=/slipway-exec /exec.json
 `
 
 func onHost(unit string) string {
-	return "ExecStart=/usr/bin/slipway-agent exec /var/lib/slipway/current/exec/" + unit + ".json\n"
+	return "ExecStart=/usr/libexec/slipway/slipway-exec /var/lib/slipway/current/exec/" + unit + ".json\n"
 }
 
 // next makes the plan that follows the current one; changes may alter it.

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 
+	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/pull"
 	"slipway.build/slipway/agent/run"
 )
@@ -56,8 +57,8 @@ func (d tree) holds(s *shape) error {
 	for _, unit := range s.plan.Units {
 		want["units/"+unit.Name] = unit.Text
 		want["start"] += unit.Name + "\n"
-		for _, name := range []string{"slipway-agent", "exec.json"} {
-			want["roots/"+unit.Exec.Image+"/"+name] = ""
+		for _, name := range []string{plan.ExecInRoot, plan.SpecInRoot} {
+			want["roots/"+unit.Exec.Image+name] = ""
 		}
 	}
 	var errs []error

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"slipway.build/slipway/agent/journal"
+	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/agent/status"
 )
@@ -116,7 +118,7 @@ func (w *world) process(s *shape, name string) error {
 			return err
 		}
 		args := strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00")
-		if len(args) > 1 && args[1] == "exec" {
+		if path.Base(args[0]) == path.Base(plan.ExecBinary) {
 			continue // the supervisor
 		}
 		binary, err := os.Open(fmt.Sprintf("/proc/%d/exe", pid))

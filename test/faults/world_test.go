@@ -70,8 +70,8 @@ func build(t *testing.T, pkg, out string, flags ...string) string {
 
 // programs are built once for all worlds.
 type programs struct {
-	tree, agent string
-	component   []byte
+	tree, agent, supervisor string
+	component               []byte
 }
 
 func buildPrograms(t *testing.T) *programs {
@@ -79,6 +79,7 @@ func buildPrograms(t *testing.T) *programs {
 	p := &programs{tree: node.BaseTree(t)}
 	bin := t.TempDir()
 	p.agent = build(t, "slipway.build/slipway/cmd/slipway-agent", filepath.Join(bin, "agent"), "-tags", "fault")
+	p.supervisor = build(t, "slipway.build/slipway/cmd/slipway-exec", filepath.Join(bin, "exec"))
 	var err error
 	p.component, err = os.ReadFile(build(t, "./testdata/component", filepath.Join(bin, "component")))
 	must(t, err)
@@ -124,7 +125,7 @@ func newWorld(t *testing.T, name string, p *programs) *world {
 	for line := range strings.Lines(w.plane.CA) {
 		config += "  " + line
 	}
-	w.node = node.New(t, name, p.tree, p.agent, map[string]string{
+	w.node = node.New(t, name, p.tree, p.agent, p.supervisor, map[string]string{
 		"/usr/lib/systemd/system/slipway-agent.service": agentUnit,
 		plan.TrustDir + "/lock.pub":                     string(lockPEM),
 		plan.AgentConfig:                                config,

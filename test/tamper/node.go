@@ -61,7 +61,7 @@ func (n *node) start(ctx context.Context, img *image) (started, refused bool, er
 	if err := os.WriteFile(file, raw, 0o600); err != nil {
 		return false, false, err
 	}
-	cmd := exec.CommandContext(ctx, n.starter, "exec", file)
+	cmd := exec.CommandContext(ctx, n.starter, file)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {

@@ -64,9 +64,9 @@ func BaseTree(t testing.TB) string {
 	return tree
 }
 
-// New prepares a root: the base tree below, and above it what the OS layer brings, with agent as
-// the agent's binary. It is removed at the end of the test.
-func New(t testing.TB, name, tree, agent string, layer map[string]string) *Node {
+// New prepares a root: the base tree below, and above it what the OS layer brings, with agent
+// and supervisor as the two programs that run there. It is removed at the end of the test.
+func New(t testing.TB, name, tree, agent, supervisor string, layer map[string]string) *Node {
 	t.Helper()
 	// In memory: what a lost cache loses is the power-loss model's part, not this one's.
 	base := os.TempDir()
@@ -82,13 +82,13 @@ func New(t testing.TB, name, tree, agent string, layer map[string]string) *Node 
 			t.Errorf("clean up: %v", err)
 		}
 	})
-	if err := n.prepare(agent, layer); err != nil {
+	if err := n.prepare(agent, supervisor, layer); err != nil {
 		t.Fatalf("prepare the node %s: %v", name, err)
 	}
 	return n
 }
 
-func (n *Node) prepare(agent string, layer map[string]string) error {
+func (n *Node) prepare(agent, supervisor string, layer map[string]string) error {
 	for _, sub := range []string{"upper", "work", "root", "state", "harness"} {
 		if err := os.MkdirAll(filepath.Join(n.dir, sub), 0o755); err != nil {
 			return err
@@ -101,12 +101,9 @@ func (n *Node) prepare(agent string, layer map[string]string) error {
 	if err := unix.Mount("tmpfs", n.State(), "tmpfs", 0, "mode=0755,size=256m"); err != nil {
 		return fmt.Errorf("mount the agent's directory: %w", err)
 	}
-	raw, err := os.ReadFile(agent)
-	if err != nil {
-		return err
-	}
 	errs := []error{
-		n.Write(plan.AgentBinary, string(raw), 0o755),
+		n.install(agent, plan.AgentBinary),
+		n.install(supervisor, plan.ExecBinary),
 		n.link(plan.AgentBinary, "/usr/lib/systemd/system-generators/"+generator.Name),
 		n.link("../slipway-agent.service", "/usr/lib/systemd/system/multi-user.target.wants/slipway-agent.service"),
 	}
@@ -133,6 +130,15 @@ func (n *Node) Write(name, content string, mode os.FileMode) error {
 		return err
 	}
 	return errors.Join(os.WriteFile(n.Path(name), []byte(content), mode), os.Chmod(n.Path(name), mode))
+}
+
+// install copies a program of the host to its place on the node.
+func (n *Node) install(from, name string) error {
+	raw, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return n.Write(name, string(raw), 0o755)
 }
 
 func (n *Node) link(target, name string) error {
