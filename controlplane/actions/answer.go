@@ -93,11 +93,8 @@ func expire(ctx context.Context, tx *store.Tx, id string) error {
 	if err != nil {
 		return err
 	}
-	return tell(ctx, tx, node, row, controlPlaneActor, "expired: "+reason)
+	return tell(ctx, tx, node, row, identity.ControlPlaneActor, "expired: "+reason)
 }
-
-// controlPlaneActor is how the control plane is named in events.
-const controlPlaneActor = "slipwayd"
 
 func nodeActor(node *store.Node) string { return identity.NodeActor(node.Name) }
 

@@ -13,6 +13,9 @@ type Caller struct {
 // Actor is how the caller is named in events.
 func (c Caller) Actor() string { return "user:" + c.UserName }
 
+// ControlPlaneActor is the control plane as an actor in events.
+const ControlPlaneActor = "slipwayd"
+
 // NodeActor is how a node is named in events.
 func NodeActor(node string) string { return "node:" + node }
 

@@ -50,6 +50,11 @@ func (s *Server) plan(w http.ResponseWriter, r *http.Request, node *store.Node) 
 		if err != nil {
 			return err
 		}
+		if row.Digest != "" && row.Digest != has.digest() {
+			if row, err = s.reissue(ctx, node, row); err != nil {
+				return err
+			}
+		}
 		if s.named(row) != has.plan || newest(pending) > has.action {
 			return s.deliver(ctx, w, node, row, pending, has)
 		}
@@ -149,6 +154,12 @@ func (s *Server) currentPlan(ctx context.Context, node *store.Node) (*plan.Plan,
 type version struct {
 	plan   string // as named returns it
 	action uint64
+}
+
+// digest is that of the plan alone.
+func (v version) digest() string {
+	digest, _, _ := strings.Cut(v.plan, "+")
+	return digest
 }
 
 func (v version) etag() string {

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/components"
 	"slipway.build/slipway/controlplane/actions"
 	"slipway.build/slipway/controlplane/pki"
@@ -20,13 +19,6 @@ import (
 // that does not exist or that the node's role may not have.
 type Profiles interface {
 	Profile(ctx context.Context, node *store.Node, purpose string) (components.Profile, error)
-}
-
-// Locks finds signed locks by the digest of their canonical bytes, and all statements of lock keys
-// there have been, the oldest first.
-type Locks interface {
-	Keys() []protocol.Signed
-	Lock(ctx context.Context, digest string) (canonical, signature []byte, err error)
 }
 
 // Secrets reads the values of a cluster's secrets. Its error is store.ErrNotFound for a secret

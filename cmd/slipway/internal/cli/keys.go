@@ -86,7 +86,7 @@ func (a *app) printKeys(s *lock.KeyStatement) error {
 		fmt.Fprintln(a.Out, "No statement was issued: the keys in the OS layer sign locks, and no others.")
 		return nil
 	}
-	fmt.Fprintf(a.Out, "Statement %d of %s; slipwayd delivers it from its next start on.\n", s.Number, s.Issued)
+	fmt.Fprintf(a.Out, "Statement %d of %s; slipwayd delivers it to all nodes.\n", s.Number, s.Issued)
 	var rows [][]string
 	for _, k := range s.Keys {
 		origin := "baked into the OS layer"

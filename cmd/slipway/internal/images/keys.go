@@ -43,7 +43,7 @@ func Statement(p Paths) (*lock.KeyStatement, error) {
 
 // IssueKeys writes the next statement of lock keys, signed by key. It verifies the statement as a
 // node would that has bakedPEM in its OS layer and has followed the statements before. slipwayd
-// delivers it with every plan from its next start on.
+// takes it in as soon as its file is there.
 func IssueKeys(p Paths, key *sign.Key, bakedPEM []byte, change KeyChange, now time.Time) (*lock.KeyStatement, error) {
 	before, err := Statement(p)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -28,164 +27,148 @@ import (
 	"slipway.build/slipway/imagebuild/registry"
 )
 
-// Options are the flags of `slipwayd serve`.
-type Options struct {
-	State                              string
-	Listen, NodeListen, RegistryListen string // host:port
-	Parallel                           int
-	// Lives; all are set.
-	NodeCertificateLife, ComponentCertificateLife, PlanLife, PlanKeyLife time.Duration
-	Log                                                                  *slog.Logger
-}
-
-// leastLife is the shortest life that may be asked for: what lives shorter is renewed all the time.
-const leastLife = 10 * time.Second
-
-// Check refuses options that make no sense.
-func (o Options) Check() error {
-	for _, life := range []struct {
-		flag  string
-		value time.Duration
-	}{
-		{"node-certificate-life", o.NodeCertificateLife}, {"component-certificate-life", o.ComponentCertificateLife},
-		{"plan-life", o.PlanLife}, {"plan-key-life", o.PlanKeyLife},
-	} {
-		if life.value < leastLife {
-			return fmt.Errorf("--%s %s: at least %s", life.flag, life.value, leastLife)
-		}
-	}
-	return nil
-}
-
-// grace is how long calls in progress may take to end at a shutdown.
-const grace = 5 * time.Second
-
 // Run serves until ctx ends. What was accepted and is not finished goes on at the next Run.
-func Run(ctx context.Context, o Options) error {
+func Run(ctx context.Context, o Options) (err error) {
 	if err := identity.CheckListen(o.Listen); err != nil {
 		return err
 	}
-	control := filepath.Join(o.State, "control")
-	s, err := store.Open(ctx, filepath.Join(control, "slipway.db"), store.Options{})
+	c, err := open(ctx, o)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	sealer, err := store.OpenSealer(filepath.Join(control, "sealing.key"))
-	if err != nil {
-		return err
-	}
-	records := pki.NewStoreRecords(s)
-	system, err := pki.OpenSystem(ctx, records, sealer, time.Now)
-	if err != nil {
-		return err
-	}
-	system.NodeLife = o.NodeCertificateLife
-	authorities := pki.NewAuthorities(records, sealer, time.Now)
-	trust, err := readTrust(o.State, o.RegistryListen)
-	if err != nil {
-		return err
-	}
-	cloud, err := local.New(local.Config{State: o.State, Log: o.Log.With("part", "cloud")})
-	if err != nil {
-		return err
-	}
-	if err := cloud.Restore(ctx); err != nil {
-		return fmt.Errorf("bring the local cloud back to what its records say: %w", err)
-	}
-	kubernetes, err := kubernetesVersion(trust)
-	if err != nil {
-		return err
-	}
-	if err := api.SeedTemplates(ctx, s, api.Certified{
-		Kubernetes: kubernetes, Release: release,
-		Image: ImageName, Flavor: flavor, Master: flavor, External: cloud.Network.Bridge(),
-	}); err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, c.close()) }()
 	types := conductor.Types{
-		Store: s, Sealer: sealer, Authorities: authorities, Plans: system.Plans, Trust: trust, Cloud: cloud, PlanLife: o.PlanLife,
+		Store: c.store, Sealer: c.sealer, Authorities: c.authorities, Plans: c.system.Plans, Trust: c.trust, Cloud: c.cloud, PlanLife: o.PlanLife,
 		UserData: conductor.NodeData{
-			Store: s, Sealer: sealer, ControlPlane: "https://" + o.NodeListen, CA: system.PEM(), Keypair: cloud.Keypair,
+			Store: c.store, Sealer: c.sealer, ControlPlane: "https://" + o.NodeListen, CA: c.system.PEM(), Keypair: c.cloud.Keypair,
 		},
 	}
-	orchestra := engine.New(s, types.Type, engine.Options{Parallel: o.Parallel, Log: o.Log.With("part", "engine")})
-
+	orchestra := engine.New(c.store, types.Type, engine.Options{Parallel: o.Parallel, Log: o.Log.With("part", "engine")})
 	desk := &actions.Desk{
-		Store: s, Signer: system.Plans, Archives: &actions.Archives{Dir: filepath.Join(control, "archives")},
+		Store: c.store, Signer: c.system.Plans, Archives: &actions.Archives{Dir: filepath.Join(o.State, "control", "archives")},
 		Now: time.Now, Log: o.Log.With("part", "actions"),
 	}
-	tenants := http.NewServeMux()
-	none := identity.NewNone()
-	tenants.Handle("/heat/", heatapi.New(heatapi.Config{Store: s, Queries: orchestra, Identity: none, Prefix: "/heat", Log: o.Log}))
-	tenants.Handle("/slipway/", slipwayapi.New(slipwayapi.Config{
-		Store: s, Desk: desk, Images: conductor.Ahead{Store: s, Trust: trust}, Identity: none, Log: o.Log,
-	}))
-	tenants.Handle("/", api.New(api.Config{Store: s, Cloud: cloud, Authorities: authorities, Identity: none, Log: o.Log}))
-
-	nodes := nodeapi.New(nodeapi.Config{
-		Actions: desk,
-		Store:   s, System: system, Authorities: authorities, Profiles: conductor.Profiles{Store: s}, Locks: trust,
-		Secrets: nodeapi.StoreSecrets{Store: s, Sealer: sealer, Context: conductor.SecretContext}, Log: o.Log.With("part", "nodes"),
-		CertificateLife: o.ComponentCertificateLife,
-	})
-	host, _, err := net.SplitHostPort(o.NodeListen)
-	if err != nil {
-		return fmt.Errorf("address of the node API %q: %w", o.NodeListen, err)
-	}
-	config, err := nodeapi.TLSConfig(system, host)
+	nodes, err := c.nodes(o, desk)
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	// Answers have no limit in time: some wait for events.
-	serve(ctx, group, o.Listen, &http.Server{
-		Handler: tenants, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-	}, false)
-	serve(ctx, group, o.NodeListen, nodes.HTTPServer(config), true)
-	serve(ctx, group, o.RegistryListen, &http.Server{
-		Handler: registry.New(filepath.Join(o.State, "registry")), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-	}, false)
+	serve(ctx, group, o.Listen, plain(c.tenants(o, orchestra, desk)))
+	serve(ctx, group, o.NodeListen, nodes)
+	serve(ctx, group, o.RegistryListen, plain(registry.New(filepath.Join(o.State, "registry"))))
 	group.Go(func() error {
 		name, err := os.Hostname()
 		if err != nil {
 			name = "conductor"
 		}
-		c := conductor.Conductor{Store: s, Engine: orchestra, Sealer: sealer, Name: name, Log: o.Log.With("part", "conductor")}
+		c := conductor.Conductor{Store: c.store, Engine: orchestra, Sealer: c.sealer, Name: name, Log: o.Log.With("part", "conductor")}
 		return c.Run(ctx)
 	})
-	group.Go(func() error { cloud.Tend(ctx); return nil })
+	group.Go(func() error { c.cloud.Tend(ctx); return nil })
 	group.Go(func() error { return desk.Run(ctx) })
-	group.Go(func() error { tendPlanKeys(ctx, system.Plans, o.PlanKeyLife, o.Log.With("part", "keys")); return nil })
-	o.Log.Info("slipwayd serves", "tenants", o.Listen, "nodes", o.NodeListen, "registry", o.RegistryListen, "state", o.State, "lock", trust.Digest)
+	group.Go(func() error {
+		tendPlanKeys(ctx, c.system.Plans, o.PlanKeyLife, o.Log.With("part", "keys"))
+		return nil
+	})
+	group.Go(func() error { c.keys.tend(ctx); return nil })
+	o.Log.Info("slipwayd serves", "tenants", o.Listen, "nodes", o.NodeListen, "registry", o.RegistryListen, "state", o.State, "lock", c.trust.Digest)
 	return group.Wait()
 }
 
-// serve runs a server until ctx ends, then lets its calls in progress end.
-func serve(ctx context.Context, group *errgroup.Group, address string, server *http.Server, encrypted bool) {
-	group.Go(func() error {
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-		if err != nil {
-			return err
-		}
-		stop := context.AfterFunc(ctx, func() {
-			within, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-			defer cancel()
-			if server.Shutdown(within) != nil {
-				server.Close()
-			}
-		})
-		defer stop()
-		if encrypted {
-			err = server.ServeTLS(listener, "", "")
-		} else {
-			err = server.Serve(listener)
-		}
-		if errors.Is(err, http.ErrServerClosed) {
-			return nil
-		}
-		return fmt.Errorf("serve %s: %w", address, err)
+// core is what the parts share.
+type core struct {
+	store       *store.Store
+	sealer      *store.Sealer
+	system      *pki.SystemPKI
+	authorities *pki.Authorities
+	trust       conductor.Trust
+	keys        *lockKeys
+	cloud       *local.Cloud
+}
+
+// open opens what is kept in the state directory, and brings the local cloud back to it.
+func open(ctx context.Context, o Options) (*core, error) {
+	c, control := &core{}, filepath.Join(o.State, "control")
+	var err error
+	if c.store, err = store.Open(ctx, filepath.Join(control, "slipway.db"), store.Options{}); err != nil {
+		return nil, err
+	}
+	if err := c.fill(ctx, o, control); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+// fill opens the rest.
+func (c *core) fill(ctx context.Context, o Options, control string) (err error) {
+	if c.sealer, err = store.OpenSealer(filepath.Join(control, "sealing.key")); err != nil {
+		return err
+	}
+	records := pki.NewStoreRecords(c.store)
+	if c.system, err = pki.OpenSystem(ctx, records, c.sealer, time.Now); err != nil {
+		return err
+	}
+	c.system.NodeLife = o.NodeCertificateLife
+	c.authorities = pki.NewAuthorities(records, c.sealer, time.Now)
+	if c.trust, err = readTrust(ctx, c.store, o.State, o.RegistryListen); err != nil {
+		return err
+	}
+	if c.keys, err = openLockKeys(filepath.Join(lockDir(o.State), "keys"), o.Log.With("part", "keys")); err != nil {
+		return err
+	}
+	if c.cloud, err = local.New(local.Config{State: o.State, Log: o.Log.With("part", "cloud")}); err != nil {
+		return err
+	}
+	if err := c.cloud.Restore(ctx); err != nil {
+		return fmt.Errorf("bring the local cloud back to what its records say: %w", err)
+	}
+	kubernetes, err := kubernetesVersion(c.trust)
+	if err != nil {
+		return err
+	}
+	return api.SeedTemplates(ctx, c.store, api.Certified{
+		Kubernetes: kubernetes, Release: release,
+		Image: ImageName, Flavor: flavor, Master: flavor, External: c.cloud.Network.Bridge(),
 	})
+}
+
+func (c *core) close() error {
+	var err error
+	if c.keys != nil {
+		err = c.keys.close()
+	}
+	return errors.Join(err, c.store.Close())
+}
+
+// tenants are the APIs for those who have clusters.
+func (c *core) tenants(o Options, orchestra *engine.Engine, desk *actions.Desk) http.Handler {
+	mux, none := http.NewServeMux(), identity.NewNone()
+	mux.Handle("/heat/", heatapi.New(heatapi.Config{Store: c.store, Queries: orchestra, Identity: none, Prefix: "/heat", Log: o.Log}))
+	mux.Handle("/slipway/", slipwayapi.New(slipwayapi.Config{
+		Store: c.store, Desk: desk, Images: conductor.Ahead{Store: c.store, Trust: c.trust}, Identity: none, Log: o.Log,
+	}))
+	mux.Handle("/", api.New(api.Config{Store: c.store, Cloud: c.cloud, Authorities: c.authorities, Identity: none, Log: o.Log}))
+	return mux
+}
+
+// nodes is the server of the node API.
+func (c *core) nodes(o Options, desk *actions.Desk) (*http.Server, error) {
+	nodes := nodeapi.New(nodeapi.Config{
+		Actions: desk,
+		Store:   c.store, System: c.system, Authorities: c.authorities, Profiles: conductor.Profiles{Store: c.store},
+		Locks:   nodeapi.StoreLocks{Store: c.store, Statements: c.keys.Statements},
+		Secrets: nodeapi.StoreSecrets{Store: c.store, Sealer: c.sealer, Context: conductor.SecretContext}, Log: o.Log.With("part", "nodes"),
+		CertificateLife: o.ComponentCertificateLife,
+	})
+	host, _, err := net.SplitHostPort(o.NodeListen)
+	if err != nil {
+		return nil, fmt.Errorf("address of the node API %q: %w", o.NodeListen, err)
+	}
+	config, err := nodeapi.TLSConfig(c.system, host)
+	if err != nil {
+		return nil, err
+	}
+	return nodes.HTTPServer(config), nil
 }
 
 // ImageName is the name under which the cloud knows the node OS image of the built-in templates.
