@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"slipway.build/slipway/controlplane/store"
@@ -24,7 +25,35 @@ const (
 )
 
 // Archives are the support archives in Dir, one directory for each node.
-type Archives struct{ Dir string }
+type Archives struct {
+	Dir string
+
+	mu      sync.Mutex
+	arrival map[string]bool // nodes of which one comes now
+}
+
+// ErrBusy means that a node delivers an archive already: one at a time bounds what is half written.
+var ErrBusy = errors.New("another archive of the node is being delivered")
+
+// begin notes that an archive of the node comes; false when one does already.
+func (a *Archives) begin(node string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.arrival[node] {
+		return false
+	}
+	if a.arrival == nil {
+		a.arrival = map[string]bool{}
+	}
+	a.arrival[node] = true
+	return true
+}
+
+func (a *Archives) end(node string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.arrival, node)
+}
 
 const (
 	archiveSuffix = ".tar.gz"
@@ -35,9 +64,13 @@ func (a *Archives) path(row *store.Action) string {
 	return filepath.Join(a.Dir, row.NodeID, row.ID+archiveSuffix)
 }
 
-// Put keeps the archive of an action, in place of an earlier one, and returns its size in bytes
-// and its SHA-256 in hex.
+// Put keeps the archive of an action, in place of an earlier one, and of the node's archives only the
+// newest. It returns the archive's size in bytes and its SHA-256 in hex.
 func (a *Archives) Put(row *store.Action, content io.Reader) (size int64, sum string, err error) {
+	if !a.begin(row.NodeID) {
+		return 0, "", ErrBusy
+	}
+	defer a.end(row.NodeID)
 	path := a.path(row)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return 0, "", fmt.Errorf("keep the archive of action %s: %w", row.ID, err)
@@ -54,6 +87,9 @@ func (a *Archives) Put(row *store.Action, content io.Reader) (size int64, sum st
 	}
 	if err != nil {
 		return 0, "", errors.Join(fmt.Errorf("keep the archive of action %s: %w", row.ID, err), os.Remove(file.Name()))
+	}
+	if err := sweepNode(filepath.Dir(path), time.Now()); err != nil {
+		return 0, "", fmt.Errorf("sweep support archives: %w", err)
 	}
 	return size, hex.EncodeToString(hash.Sum(nil)), nil
 }

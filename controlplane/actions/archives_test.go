@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -28,9 +29,13 @@ func TestOldArchivesAndThoseOfLostNodesAreSwept(t *testing.T) {
 		}
 		return row
 	}
-	var rows []*store.Action
-	for i := range keptArchives + 3 {
-		rows = append(rows, put("here", fmt.Sprint(i), time.Duration(i)*time.Hour))
+	rows := make([]*store.Action, keptArchives+3)
+	for i := range rows { // the oldest first
+		age := len(rows) - 1 - i
+		rows[age] = put("here", fmt.Sprint(age), time.Duration(age)*time.Hour)
+	}
+	if entries, err := os.ReadDir(filepath.Join(a.Dir, "here")); err != nil || len(entries) != keptArchives {
+		t.Errorf("before a sweep there are %d archives (%v), want %d", len(entries), err, keptArchives)
 	}
 	old := put("other", "old", archiveAge+time.Hour)
 	lost := put("lost", "x", 0)
@@ -63,5 +68,37 @@ func TestOldArchivesAndThoseOfLostNodesAreSwept(t *testing.T) {
 	}
 	if _, err := os.Stat(half); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("what was half written stays: %v", err)
+	}
+}
+
+// during calls do at the first read.
+type during struct {
+	io.Reader
+	do func()
+}
+
+func (d *during) Read(p []byte) (int, error) {
+	if do := d.do; do != nil {
+		d.do = nil
+		do()
+	}
+	return d.Reader.Read(p)
+}
+
+func TestANodeDeliversOneArchiveAtATime(t *testing.T) {
+	a := &Archives{Dir: t.TempDir()}
+	var busy, other error
+	content := &during{strings.NewReader("first"), func() {
+		_, _, busy = a.Put(&store.Action{ID: "2", NodeID: "n"}, strings.NewReader("second"))
+		_, _, other = a.Put(&store.Action{ID: "3", NodeID: "m"}, strings.NewReader("third"))
+	}}
+	if _, _, err := a.Put(&store.Action{ID: "1", NodeID: "n"}, content); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(busy, ErrBusy) || other != nil {
+		t.Errorf("while one comes: another of the node %v, one of another node %v", busy, other)
+	}
+	if _, _, err := a.Put(&store.Action{ID: "2", NodeID: "n"}, strings.NewReader("second")); err != nil {
+		t.Errorf("after it came: %v", err)
 	}
 }

@@ -73,7 +73,7 @@ func recordActed(ctx context.Context, tx *store.Tx, node *store.Node, signal pro
 		answer.Results[i].Name = cut(answer.Results[i].Name, maxResultName)
 		answer.Results[i].Message = cut(answer.Results[i].Message, maxResultMessage)
 	}
-	signal.Action, signal.Conditions = &answer, nil
+	signal.Action = &answer
 	if signal.Progress == nil {
 		fresh, err := keep(ctx, tx, node, signal, keptAnswers)
 		if err != nil || !fresh {
@@ -136,7 +136,11 @@ func (s *Server) archive(w http.ResponseWriter, r *http.Request, node *store.Nod
 	if errors.As(err, &tooLarge) {
 		return refuse(http.StatusRequestEntityTooLarge, codeTooLarge, "an archive has at most %d bytes", tooLarge.Limit)
 	}
+	if errors.Is(err, actions.ErrBusy) {
+		return later(http.StatusConflict, codeBusy, "%v; send this one after it", err)
+	}
 	if err != nil {
+		s.Log.WarnContext(ctx, "a support archive was not kept", "node", node.Name, "action", row.ID, "error", err)
 		return later(http.StatusServiceUnavailable, codeInternal, "the archive could not be kept whole; send it again")
 	}
 	if err := s.Store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {

@@ -23,7 +23,7 @@ func addSignalEvent(ctx context.Context, tx *store.Tx, node *store.Node, signal 
 		Status: "SIGNAL_IN_PROGRESS", StatusReason: cut(signalReason(signal), maxReason), Actor: identity.NodeActor(node.Name),
 	}
 	if signal.Actor != "" { // as the node says
-		event.Actor += ", " + cut(signal.Actor, maxActor)
+		event.Actor += ", " + signal.Actor
 	}
 	if signal.Phase == protocol.Refused {
 		event.Status = "SIGNAL_FAILED"

@@ -26,6 +26,7 @@ const (
 	codeTooMany        = "too-many"
 	codeNotFound       = "not-found"
 	codeActionEnded    = "action-ended"
+	codeBusy           = "busy"
 	codeInternal       = "internal"
 )
 

@@ -54,6 +54,7 @@ type Server struct {
 	mux      *http.ServeMux
 	renewals *limiter // by peer and node
 	peers    *limiter // by peer
+	refusals *limiter // by node
 	draining chan struct{}
 	drain    sync.Once
 }
@@ -69,6 +70,7 @@ func New(config Config) *Server {
 	s := &Server{
 		Config: config, mux: http.NewServeMux(), draining: make(chan struct{}),
 		renewals: newLimiter(maxRenewals, time.Minute, config.Now), peers: newLimiter(maxPeerRenewals, time.Minute, config.Now),
+		refusals: newLimiter(maxRefusals, time.Minute, config.Now),
 	}
 	s.handle("POST /node/v1/join", s.join)
 	s.handle("POST /node/v1/renew", s.renew)

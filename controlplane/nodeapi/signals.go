@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -16,13 +14,8 @@ import (
 	"slipway.build/slipway/controlplane/store"
 )
 
-// Limits of a batch of signals and of the texts in one, in bytes. Longer texts are cut, not
-// refused: a report that comes late is better than none.
-const (
-	maxSignals = 256
-	maxReason  = 8 << 10
-	maxLog     = 8 << 10
-)
+// maxSignals bounds a batch of signals.
+const maxSignals = 256
 
 // signals takes reports of a node: all or none. A signal that is there already changes nothing.
 func (s *Server) signals(w http.ResponseWriter, r *http.Request, node *store.Node) error {
@@ -135,7 +128,7 @@ func knownPhase(phase protocol.Phase) bool {
 // record stores one signal. The first of a phase is kept and becomes an event; further progress
 // within the phase only replaces the node's latest report.
 func record(ctx context.Context, tx *store.Tx, node *store.Node, signal protocol.Signal) error {
-	signal.Reason, signal.Log = cut(signal.Reason, maxReason), cutFront(signal.Log, maxLog)
+	signal = bounded(signal)
 	switch signal.Phase {
 	case protocol.Observed:
 		return recordObserved(ctx, tx, node, signal)
@@ -144,40 +137,33 @@ func record(ctx context.Context, tx *store.Tx, node *store.Node, signal protocol
 	case protocol.Acted:
 		return recordActed(ctx, tx, node, signal)
 	}
-	known, err := tx.Signals(ctx, signal.Deployment, 0)
-	if err != nil {
+	if known, err := tx.HasSignal(ctx, signal.ID); err != nil || known {
 		return err
-	}
-	for _, earlier := range known {
-		if earlier.ID == signal.ID {
-			return nil
-		}
 	}
 	if err := keepReport(ctx, tx, node, signal); err != nil {
 		return err
 	}
-	if signal.Progress != nil && slices.ContainsFunc(known, func(row store.Signal) bool { return row.NodeID == node.ID && row.Phase == string(signal.Phase) }) {
-		tx.Notify(store.NodeTopic(node.ID))
-		return nil
+	if signal.Progress != nil {
+		if told, err := tx.HasPhase(ctx, node.ID, signal.Deployment, string(signal.Phase)); err != nil || told {
+			tx.Notify(store.NodeTopic(node.ID))
+			return err
+		}
 	}
-	text, err := json.Marshal(signal)
-	if err != nil {
-		return err
-	}
-	if _, err := tx.InsertSignals(ctx, []*store.Signal{{
-		ID: signal.ID, NodeID: node.ID, Deployment: signal.Deployment, Phase: string(signal.Phase), Body: text,
-	}}); err != nil {
+	if _, err := keep(ctx, tx, node, signal, keptReports); err != nil {
 		return err
 	}
 	return addSignalEvent(ctx, tx, node, signal)
 }
+
+// keptReports is how many signals of each phase of a deployment stay of a node, over all its
+// deployments.
+const keptReports = 256
 
 // keptObservations is how many observations of a node stay: enough to know one that is sent again.
 const keptObservations = 64
 
 // recordObserved stores an observation, and what the node observes in place of what it did.
 func recordObserved(ctx context.Context, tx *store.Tx, node *store.Node, signal protocol.Signal) error {
-	signal.Action = nil
 	fresh, err := keep(ctx, tx, node, signal, keptObservations)
 	if err != nil || !fresh {
 		return err
@@ -185,35 +171,18 @@ func recordObserved(ctx context.Context, tx *store.Tx, node *store.Node, signal 
 	return observe(ctx, tx, node, signal)
 }
 
-// keep stores a signal that belongs to no deployment, and the newest of its phase. It returns
-// false for one that is there already.
+// keep stores a signal, and of the node's signals of its phase only the newest. It returns false for
+// one that is there already.
 func keep(ctx context.Context, tx *store.Tx, node *store.Node, signal protocol.Signal, newest int) (fresh bool, err error) {
 	text, err := json.Marshal(signal)
 	if err != nil {
 		return false, err
 	}
-	n, err := tx.InsertSignals(ctx, []*store.Signal{{ID: signal.ID, NodeID: node.ID, Phase: string(signal.Phase), Body: text}})
+	n, err := tx.InsertSignals(ctx, []*store.Signal{{
+		ID: signal.ID, NodeID: node.ID, Deployment: signal.Deployment, Phase: string(signal.Phase), Body: text,
+	}})
 	if err != nil || n == 0 {
 		return false, err
 	}
 	return true, tx.PruneSignals(ctx, node.ID, string(signal.Phase), newest)
-}
-
-// cut returns at most limit bytes of the beginning of text.
-func cut(text string, limit int) string {
-	if len(text) <= limit {
-		return strings.ToValidUTF8(text, "�")
-	}
-	return strings.ToValidUTF8(text[:limit], "") + "…"
-}
-
-// cutFront returns at most limit bytes of the end of text, which of a log is what counts.
-func cutFront(text string, limit int) string {
-	if len(text) > limit {
-		text = text[len(text)-limit:]
-	}
-	if utf8.ValidString(text) {
-		return text
-	}
-	return strings.ToValidUTF8(text, "")
 }

@@ -92,7 +92,7 @@ const defaultLines = 100
 
 func (s *server) requestAction(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	node, _, err := s.node(r)
+	node, err := s.node(r)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func readLife(text string) (time.Duration, error) {
 }
 
 func (s *server) listActions(w http.ResponseWriter, r *http.Request) error {
-	node, _, err := s.node(r)
+	node, err := s.node(r)
 	if err != nil {
 		return err
 	}

@@ -30,39 +30,29 @@ func (s *server) cluster(ctx context.Context, ident string) (*store.Cluster, err
 }
 
 // node finds the node that a request names among those of the caller's clusters.
-func (s *server) node(r *http.Request) (*store.Node, *store.Cluster, error) {
+func (s *server) node(r *http.Request) (*store.Node, error) {
 	ctx, ident := r.Context(), r.PathValue("node")
-	clusters, err := s.Store.Clusters(ctx, identity.FromContext(ctx).ProjectID, store.Page{})
+	found, err := s.Store.FindNodes(ctx, identity.FromContext(ctx).ProjectID, ident)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	var node *store.Node
-	var of *store.Cluster
-	for i := range clusters {
-		nodes, err := s.Store.Nodes(ctx, clusters[i].UUID, "")
-		if err != nil {
-			return nil, nil, err
-		}
-		for j := range nodes {
-			switch {
-			case nodes[j].ID == ident:
-				return &nodes[j], &clusters[i], nil
-			case nodes[j].Name == ident && node != nil:
-				return nil, nil, problem(http.StatusConflict, "Multiple nodes exist with same name. Please use the node's uuid instead.")
-			case nodes[j].Name == ident:
-				node, of = &nodes[j], &clusters[i]
-			}
+	for i := range found {
+		if found[i].ID == ident { // another node may have this UUID as its name
+			return &found[i], nil
 		}
 	}
-	if node == nil {
-		return nil, nil, problem(http.StatusNotFound, "Node %s could not be found.", shown(ident))
+	switch len(found) {
+	case 0:
+		return nil, problem(http.StatusNotFound, "Node %s could not be found.", shown(ident))
+	case 1:
+		return &found[0], nil
 	}
-	return node, of, nil
+	return nil, problem(http.StatusConflict, "Multiple nodes exist with same name. Please use the node's uuid instead.")
 }
 
 // action finds an action of the node that a request names.
 func (s *server) action(r *http.Request) (*store.Node, *store.Action, error) {
-	node, _, err := s.node(r)
+	node, err := s.node(r)
 	if err != nil {
 		return nil, nil, err
 	}

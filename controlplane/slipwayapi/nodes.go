@@ -127,7 +127,11 @@ func (s *server) item(ctx context.Context, node *store.Node, cluster *store.Clus
 
 func (s *server) showNode(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	node, cluster, err := s.node(r)
+	node, err := s.node(r)
+	if err != nil {
+		return err
+	}
+	cluster, err := s.cluster(ctx, node.ClusterID)
 	if err != nil {
 		return err
 	}

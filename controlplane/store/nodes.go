@@ -152,3 +152,17 @@ func (r Reader) Nodes(ctx context.Context, cluster, role string) ([]Node, error)
 	}
 	return ns, nil
 }
+
+// FindNodes returns the nodes with that UUID or name in the project's clusters, in those of every
+// project when project is empty.
+func (r Reader) FindNodes(ctx context.Context, project, ident string) ([]Node, error) {
+	var ns []Node
+	q := r.db.NewSelect().Model(&ns).Where("id = ? OR name = ?", ident, ident).OrderExpr("seq")
+	if project != "" {
+		q = q.Where("cluster_id IN (SELECT uuid FROM clusters WHERE project_id = ?)", project)
+	}
+	if err := q.Scan(ctx); err != nil {
+		return nil, fmt.Errorf("find node %s: %w", ident, err)
+	}
+	return ns, nil
+}

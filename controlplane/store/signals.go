@@ -48,6 +48,25 @@ func (r Reader) Signals(ctx context.Context, deployment string, after int64) ([]
 	return ss, nil
 }
 
+// HasSignal reports whether a signal with that id is there.
+func (r Reader) HasSignal(ctx context.Context, id string) (bool, error) {
+	found, err := r.db.NewSelect().Model((*Signal)(nil)).Where("id = ?", id).Exists(ctx)
+	if err != nil {
+		return false, fmt.Errorf("find signal %s: %w", id, err)
+	}
+	return found, nil
+}
+
+// HasPhase reports whether the node has told of that phase of the deployment.
+func (r Reader) HasPhase(ctx context.Context, node, deployment, phase string) (bool, error) {
+	found, err := r.db.NewSelect().Model((*Signal)(nil)).
+		Where("deployment = ?", deployment).Where("node_id = ?", node).Where("phase = ?", phase).Exists(ctx)
+	if err != nil {
+		return false, fmt.Errorf("find signals of deployment %s: %w", deployment, err)
+	}
+	return found, nil
+}
+
 // PruneSignals drops the node's signals of the phase but the newest keep.
 func (tx *Tx) PruneSignals(ctx context.Context, node, phase string, keep int) error {
 	_, err := tx.exec(ctx, "drop old signals of node "+node,
