@@ -179,7 +179,12 @@ func (a *Applier) once(ctx context.Context, checked *trust.Checked, delivery pro
 			entry.Fallback, entry.Target, entry.Undo = entry.Previous, entry.Previous, entry.Step == journal.Returning
 		}
 	}
-	return newTransition(a, checked, delivery, *entry).run(ctx)
+	returning := entry.Step == journal.Returning
+	err = newTransition(a, checked, delivery, *entry).run(ctx)
+	if err == nil && returning {
+		return verdict{fmt.Errorf("generation %d is left: %s", entry.Generation, entry.Reason)}
+	}
+	return err
 }
 
 // begin decides what is to be done about a checked plan. A nil entry means nothing.
@@ -196,6 +201,7 @@ func (a *Applier) begin(checked *trust.Checked, known []journal.Entry) (*journal
 		if last.Step == journal.Confirmed && (len(last.Reported) == len(deployments(checked.Plan)) || current != number) {
 			return nil, nil
 		}
+		last.Further = deployments(checked.Plan) // the agent that wrote it may have kept less
 		return &last, nil
 	}
 	// Between the check and here another plan may have been accepted.
@@ -208,7 +214,7 @@ func (a *Applier) begin(checked *trust.Checked, known []journal.Entry) (*journal
 	}
 	entry := journal.Entry{
 		Generation: number, PlanDigest: checked.Digest, Deployment: checked.Plan.Deployment,
-		Step: journal.Accepted, Began: a.Now(), Previous: current,
+		Step: journal.Accepted, Began: a.Now(), Previous: current, Further: deployments(checked.Plan),
 	}
 	entry.Fallback, entry.Jobs = inherited(known, current)
 	a.stamp(&entry)

@@ -50,7 +50,7 @@ func (t *transition) fail(ctx context.Context, cause error) error {
 			entry.Step, entry.Target, entry.Undo, entry.Jobs = verdictStep, target, undo, jobs
 			entry.Reason, entry.Log = signals[0].Reason, signals[0].Log
 			// All of them are told now, so none is taken up again.
-			entry.Reported = deployments(t.checked.Plan)
+			entry.Reported = entry.Further
 		}, signals...)
 	})
 	if err != nil {
@@ -81,15 +81,20 @@ func (t *transition) failure(ctx context.Context, cause error) []protocol.Signal
 			signal.Reason += "; it said: " + words
 		}
 	}
-	signals := []protocol.Signal{signal}
-	for _, deployment := range deployments(t.checked.Plan) {
-		if slices.Contains(t.known().Reported, deployment) {
-			continue
+	return append([]protocol.Signal{signal}, t.further("the node's own deployment failed: "+cause.Error())...)
+}
+
+// further returns the signals that tell why the deployments beside the node's own, of which no end
+// was reported, have failed.
+func (t *transition) further(reason string) []protocol.Signal {
+	entry := t.known()
+	var signals []protocol.Signal
+	for _, deployment := range entry.Further {
+		if !slices.Contains(entry.Reported, deployment) {
+			signals = append(signals, protocol.Signal{
+				Deployment: deployment, PlanDigest: entry.PlanDigest, Phase: protocol.Failed, Reason: reason,
+			})
 		}
-		signals = append(signals, protocol.Signal{
-			Deployment: deployment, PlanDigest: t.known().PlanDigest, Phase: protocol.Failed,
-			Reason: "the node's own deployment failed: " + cause.Error(),
-		})
 	}
 	return signals
 }
@@ -149,7 +154,7 @@ func (t *transition) goBack(parent context.Context) error {
 }
 
 // restore makes the target current again, has systemd do what differs, and waits until it is
-// healthy. Where the switch had not happened, only what was stopped for it is started.
+// healthy. Where the switch had not happened, only what was stopped for it is started and waited for.
 func (t *transition) restore(ctx context.Context) error {
 	before, err := t.Generations.Load(t.known().Target)
 	if err != nil {
@@ -167,10 +172,13 @@ func (t *transition) restore(ctx context.Context) error {
 	if err := t.queueAndWait(ctx, jobs); err != nil {
 		t.Log.Warn("units of the generation before did not start at once", "error", err)
 	}
+	units := startUnits(before.Plan)
 	if !t.known().Undo {
-		return nil
+		units = slices.DeleteFunc(units, func(unit string) bool {
+			return !slices.ContainsFunc(jobs, func(j drive.Job) bool { return j.Unit == unit })
+		})
 	}
-	if err := health.Await(ctx, t.Systemd, startUnits(before.Plan), nil); err != nil {
+	if err := health.Await(ctx, t.Systemd, units, nil); err != nil {
 		return fmt.Errorf("it is not healthy: %w", err)
 	}
 	return nil

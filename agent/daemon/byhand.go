@@ -37,7 +37,8 @@ func (c Config) serveLocal(ctx context.Context, f *follower) error {
 	return server.Serve(ctx, listener)
 }
 
-// rollBack ends what is being applied and goes back.
+// rollBack ends what is being applied, goes back, and goes on with the generation that runs then, if
+// it is not confirmed yet.
 func (f *follower) rollBack(ctx context.Context, actor string) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -54,6 +55,9 @@ func (f *follower) rollBack(ctx context.Context, actor string) (string, error) {
 		return "", err
 	}
 	f.status.doing(done)
+	if delivery, ok := f.unfinished(); ok {
+		f.begin(ctx, delivery)
+	}
 	return done, nil
 }
 

@@ -38,6 +38,7 @@ type follower struct {
 	end     context.CancelCauseFunc // ends the agent
 	mu      sync.Mutex              // held while it is decided what is applied
 	running *application
+	ended   bool // nobody waits for an application any more
 }
 
 // application is one plan being applied by a goroutine of the follower.
@@ -54,6 +55,7 @@ func (f *follower) run(ctx context.Context) error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.stop(context.Canceled)
+		f.ended = true
 	}()
 	// Rubbish is no reason not to work, and a bad disk none to end.
 	if err := errors.Join(f.applier.Sweep(), f.applier.Collect(ctx)); err != nil {
@@ -145,6 +147,14 @@ func (f *follower) unfinished() (protocol.Delivery, bool) {
 func (f *follower) apply(ctx context.Context, delivery protocol.Delivery) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.begin(ctx, delivery)
+}
+
+// begin is apply for whoever holds the lock.
+func (f *follower) begin(ctx context.Context, delivery protocol.Delivery) {
+	if f.ended {
+		return
+	}
 	checked, err := f.applier.Check(ctx, delivery)
 	if err != nil {
 		f.log.Error("a delivery is refused; what runs goes on", "error", err)

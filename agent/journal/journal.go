@@ -52,7 +52,9 @@ type Entry struct {
 	TasksDone []string `json:"tasksDone,omitempty"`
 	// Outputs are what these tasks found out, by task and name.
 	Outputs map[string]map[string]string `json:"outputs,omitempty"`
-	// Reported names the further deployments of the plan whose end was reported.
+	// Further names the deployments beside the node's own that tasks of the plan report to.
+	Further []string `json:"further,omitempty"`
+	// Reported names those of Further whose end was reported.
 	Reported []string `json:"reported,omitempty"`
 	// Reason says why an abandoned generation failed.
 	Reason string `json:"reason,omitempty"`
