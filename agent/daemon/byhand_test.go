@@ -3,7 +3,7 @@ package daemon_test
 import (
 	"context"
 	"log/slog"
-	"os"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +12,7 @@ import (
 	"slipway.build/slipway/agent/daemon"
 	"slipway.build/slipway/agent/journal"
 	"slipway.build/slipway/agent/local"
+	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/agent/status"
 )
@@ -117,10 +118,16 @@ func TestGoingBackWithoutAnAgentIsReportedWhenItRunsAgain(t *testing.T) {
 func TestAPlanThatIsNotSwitchedToIsGivenUp(t *testing.T) {
 	r := twice(t)
 	p := r.desired(3)
-	p.Registries = []string{"http://127.0.0.1:1"}
-	if err := os.RemoveAll(filepath.Join(r.config.Root, "images")); err != nil { // so that it has to be pulled
-		t.Fatal(err)
-	}
+	p.Certificates = append(p.Certificates, plan.Certificate{Name: "another", Purpose: "client", Owner: r.owner})
+	r.plane.Disturb(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+			if request.URL.Path == "/node/v1/certificates" {
+				http.Error(w, "not now", http.StatusServiceUnavailable)
+				return
+			}
+			next.ServeHTTP(w, request)
+		})
+	})
 	r.plane.Publish(r.ctx, p, r.lock, r.sig)
 	r.plane.Await(r.ctx, p.Deployment, protocol.Joined)
 	done, err := local.Ask(r.ctx, r.config.LocalSocket, local.Request{Do: local.RollBack})
