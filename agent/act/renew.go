@@ -9,13 +9,13 @@ import (
 	"slipway.build/slipway/agent/protocol"
 )
 
-// Certificates makes key pairs anew; certificates.Maker does.
+// Certificates has key pairs certified anew; certificates.Maker does.
 type Certificates interface {
 	Renew(ctx context.Context, wanted []plan.Certificate) error
 }
 
-// Renew makes the key pairs of certificates of the current plan anew and has them certified.
-// Components read them again by themselves.
+// Renew renews certificates of the current plan, however much of their life is left. Components read
+// them again by themselves.
 type Renew struct {
 	Current      Current
 	Certificates Certificates

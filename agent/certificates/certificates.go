@@ -52,7 +52,7 @@ func (m *Maker) Ensure(ctx context.Context, wanted []plan.Certificate) error {
 	return m.Renew(ctx, missing)
 }
 
-// Renew makes the pairs anew, however much of their life is left.
+// Renew has the pairs certified anew, however much of their life is left.
 func (m *Maker) Renew(ctx context.Context, wanted []plan.Certificate) error {
 	if len(wanted) == 0 {
 		return nil

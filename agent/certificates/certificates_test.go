@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -173,6 +174,7 @@ func TestAStopBetweenAnyTwoStepsIsMadeGood(t *testing.T) {
 		"the whole directory is gone": func() error { return os.RemoveAll(filepath.Join(maker.Dir, "a")) },
 	} {
 		before := api.calls
+		owed = nil
 		if err := damage(); err != nil {
 			t.Fatal(err)
 		}
@@ -182,6 +184,13 @@ func TestAStopBetweenAnyTwoStepsIsMadeGood(t *testing.T) {
 		if err := maker.Ensure(t.Context(), wanted); err != nil || api.calls != before+1 {
 			t.Errorf("%s: %v, %d calls", name, err, api.calls-before)
 		}
+		want := 1 // somebody may run by what was there
+		if name == "the whole directory is gone" {
+			want = 0
+		}
+		if len(owed) != want {
+			t.Errorf("%s: owed %v, want %d restarts", name, owed, want)
+		}
 		if _, err := tls.LoadX509KeyPair(file("tls.crt"), file("tls.key")); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -189,6 +198,19 @@ func TestAStopBetweenAnyTwoStepsIsMadeGood(t *testing.T) {
 	owed = nil
 	if err := maker.Renew(t.Context(), wanted); err != nil || len(owed) != 1 || owed[0].Fingerprint != maker.Current("a") || owed[0].Unit != "slipway-a.service" {
 		t.Errorf("a renewal: %v, owed %v", err, owed)
+	}
+	// A key that cannot be read now is not one that is damaged.
+	if err := os.Remove(file("tls.key")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(file("tls.key"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := maker.Ensure(t.Context(), wanted); err == nil || !strings.Contains(err.Error(), "tls.key") {
+		t.Errorf("a key that cannot be read: %v", err)
+	}
+	if err := errors.Join(os.Remove(file("tls.key")), maker.Ensure(t.Context(), wanted)); err != nil {
+		t.Fatal(err)
 	}
 	maker.Owe = func([]journal.Owed) error { return errors.New("the disk is full") }
 	current := maker.Current("a")

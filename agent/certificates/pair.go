@@ -116,14 +116,19 @@ type pair struct {
 	keyPEM []byte
 }
 
-// begin returns the pair with the key that is on disk, whatever it was certified for, or with a new
-// one: whoever has the key open meets only certificates that are for it.
+// begin returns the pair with the key that is on disk, whatever it was certified for: whoever has the
+// key open meets only certificates that are for it. A new key is made where there is none, or one that
+// is no key; one that cannot be read just now is left alone.
 func (m *Maker) begin(wanted plan.Certificate) (pair, error) {
 	p := pair{wanted: wanted}
 	dir := filepath.Join(m.Dir, wanted.Name)
 	var err error
-	if p.key, err = readKey(dir); err != nil {
+	p.key, err = readKey(dir)
+	if errors.Is(err, fs.ErrNotExist) || fault.IsTerminal(err) {
 		p.key, p.keyPEM, err = join.NewKey()
+		return p, err
+	}
+	if err != nil {
 		return p, err
 	}
 	if made, err := madeFor(dir); err != nil || made.Owner != wanted.Owner {
@@ -153,16 +158,18 @@ func (m *Maker) store(p pair, chain string) error {
 	if err := durable.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	if wasThere(dir) {
+		if err := m.owe(p.wanted, leaf); err != nil {
+			return err
+		}
+	}
 	if p.keyPEM != nil {
-		// Without the request the pair does not count, so a crash in between makes it anew.
-		if err := os.Remove(filepath.Join(dir, requestFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := m.clear(dir, p.key); err != nil {
 			return err
 		}
 		if err := durable.WriteOwned(filepath.Join(dir, keyFile), p.keyPEM, 0o400, p.wanted.Owner); err != nil {
 			return err
 		}
-	} else if err := m.owe(p.wanted, leaf); err != nil {
-		return err
 	}
 	if err := durable.WriteOwned(filepath.Join(dir, certFile), []byte(chain), 0o444, p.wanted.Owner); err != nil {
 		return err
@@ -171,6 +178,30 @@ func (m *Maker) store(p pair, chain string) error {
 		return nil
 	}
 	return durable.WriteFile(filepath.Join(dir, requestFile), request, 0o444)
+}
+
+// wasThere reports whether somebody may have read a pair in dir: a first one calls for no restarts.
+func wasThere(dir string) bool {
+	_, err1 := os.Lstat(filepath.Join(dir, certFile))
+	_, err2 := os.Lstat(filepath.Join(dir, keyFile))
+	return err1 == nil || err2 == nil
+}
+
+// clear makes room for a key: the request goes, without which the pair does not count, so that a crash
+// makes it anew; and so does a certificate for another key. A reader meets half a pair then, which it
+// cannot use, but never one of two halves.
+func (m *Maker) clear(dir string, key *ecdsa.PrivateKey) error {
+	gone := []string{requestFile}
+	if leaf, err := readLeaf(dir); err != nil || !key.PublicKey.Equal(leaf.PublicKey) {
+		gone = append(gone, certFile)
+	}
+	for _, name := range gone {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	// Durable before the key is: a power loss must not bring the certificate back beside it.
+	return durable.SyncDir(dir)
 }
 
 // owe journals the restarts of the units that read a pair at their start only.
