@@ -99,14 +99,10 @@ func newRig(t *testing.T) *rig {
 // configure writes the agent's configuration, as Ignition does.
 func (r *rig) configure() {
 	r.t.Helper()
-	text := fmt.Sprintf("controlPlane: %s\nnode: %s\ntoken: %s\nca: |\n", r.plane.URL, nodeID, testplane.Token)
-	for line := range strings.Lines(r.plane.CA) {
-		text += "  " + line
-	}
 	if err := os.MkdirAll(filepath.Dir(r.config.ConfigFile), 0o755); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := os.WriteFile(r.config.ConfigFile, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(r.config.ConfigFile, []byte(r.plane.AgentConfig(nodeID)), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,11 +31,7 @@ func (r *rig) beside() (sign func(*plan.Plan) protocol.Delivery) {
 	key, public := testimage.Key(r.t)
 	image := testimage.New(r.t, "alpha", testimage.Zstd, []testimage.File{{Path: "usr/bin/alpha", Content: []byte("alpha")}})
 	lock, signature, digest := testimage.Lock(r.t, key, image)
-	var ca strings.Builder
-	for line := range strings.Lines(plane.CA) {
-		ca.WriteString("  " + line)
-	}
-	r.put("agent/agent.yaml", fmt.Sprintf("controlPlane: %s\nnode: %s\ntoken: %s\nca: |\n%s", plane.URL, nodeID, testplane.Token, &ca), 0o600)
+	r.put("agent/agent.yaml", plane.AgentConfig(nodeID), 0o600)
 	r.put("agent/trust/lock.pub", string(public), 0o644)
 	dir := filepath.Join(r.dir, "agent")
 	plans := heat.FilePlans{Path: filepath.Join(r.dir, "plans", "plan.json"), Status: filepath.Join(dir, "status.json"), TakeUp: 3 * time.Second}

@@ -83,7 +83,7 @@ func restartsOne(t *testing.T, w *world) {
 		t.Errorf("told %q", got)
 	}
 	// An agent that starts anew has not forgotten it.
-	w.node.do("systemctl", "restart", agentUnitName)
+	w.node.do("systemctl", "restart", plan.AgentUnit)
 	w.plane.Replay(request)
 	if refused := w.plane.AwaitAction(w.ctx, request.ID, protocol.ActionRefused); !strings.Contains(refused.Reason, "replayed: it ended as done") {
 		t.Errorf("replayed: %q", refused.Reason)
@@ -145,7 +145,7 @@ func pullsAhead(t *testing.T, w *world) {
 	if got := results(done); !strings.Contains(got, "fetched and verified") {
 		t.Errorf("told %q", got)
 	}
-	if _, err := os.Stat(w.node.state("images/" + strings.TrimPrefix(image.Platform().Manifest, "sha256:") + "/image.json")); err != nil {
+	if _, err := os.Stat(w.node.State("images/" + strings.TrimPrefix(image.Platform().Manifest, "sha256:") + "/image.json")); err != nil {
 		t.Error(err)
 	}
 	if after := invocations(w); after[alpha] != before[alpha] || after[beta] != before[beta] {
@@ -160,7 +160,7 @@ func pullsAhead(t *testing.T, w *world) {
 
 func renewsCertificates(t *testing.T, w *world) {
 	read := func() string {
-		raw, err := os.ReadFile(w.node.state("pki/alpha/tls.crt"))
+		raw, err := os.ReadFile(w.node.State("pki/alpha/tls.crt"))
 		must(t, err)
 		return string(raw)
 	}
@@ -203,7 +203,7 @@ func bundles(t *testing.T, w *world) {
 			t.Errorf("the archive holds %q", secret)
 		}
 	}
-	if left, _ := os.ReadDir(w.node.state("state/archives")); len(left) > 0 {
+	if left, _ := os.ReadDir(w.node.State("state/archives")); len(left) > 0 {
 		t.Errorf("left on the node: %v", left)
 	}
 }
@@ -244,7 +244,7 @@ func killedInAction(t *testing.T, w *world) {
 	w.plane.AwaitAction(w.ctx, request.ID, protocol.ActionStarted)
 	w.node.eventually("the restart is under way", func() bool { return w.node.show(alpha, "InvocationID") != before[alpha] })
 	once := invocations(w)
-	w.node.do("kill", "-9", w.node.show(agentUnitName, "MainPID"))
+	w.node.do("kill", "-9", w.node.show(plan.AgentUnit, "MainPID"))
 	failed := w.plane.AwaitAction(w.ctx, request.ID, protocol.ActionFailed)
 	if !strings.Contains(failed.Reason, "interrupted") {
 		t.Errorf("told %q", failed.Reason)
@@ -275,15 +275,15 @@ func planGoesAhead(t *testing.T, w *world) {
 }
 
 func reboots(t *testing.T, w *world) {
-	before := w.node.leader()
+	before := w.node.Leader()
 	request := w.plane.Act(w.ctx, nodeID, action.Reboot, action.Arguments{}, nil)
 	w.plane.AwaitAction(w.ctx, request.ID, protocol.ActionStarted)
-	w.node.rebooted()
+	must(t, w.node.AwaitReboot(w.ctx))
 	done := w.plane.AwaitAction(w.ctx, request.ID, protocol.ActionDone)
 	if got := results(done); !strings.Contains(got, "the machine has booted anew") {
 		t.Errorf("told %q", got)
 	}
-	leader := w.node.leader()
+	leader := w.node.Leader()
 	if leader == 0 || leader == before {
 		t.Errorf("process 1 is %d, before %d", leader, before)
 	}
@@ -291,26 +291,10 @@ func reboots(t *testing.T, w *world) {
 		a, err := w.node.try("systemctl", "is-active", alpha, beta)
 		return err == nil && a == "active\nactive"
 	})
-	if w.node.leader() != leader {
+	if w.node.Leader() != leader {
 		t.Error("it has rebooted twice")
 	}
 	if got := w.plane.Answers(request.ID); !slices.Equal(got, []protocol.ActionStatus{protocol.ActionStarted, protocol.ActionDone}) {
 		t.Errorf("told %v", got)
 	}
-}
-
-// rebooted waits until the machine went down to boot again, and switches it on.
-func (n *node) rebooted() {
-	n.t.Helper()
-	select {
-	case <-n.ended:
-	case <-time.After(90 * time.Second):
-		n.t.Fatal("the machine does not go down")
-	}
-	// nspawn leaves a reboot to whoever keeps its unit, and says so by this code.
-	const restart = 133
-	if code := n.nspn.ProcessState.ExitCode(); code != restart {
-		n.t.Fatalf("the machine went down with code %d, want %d:\n%s", code, restart, n.log.String())
-	}
-	n.boot()
 }

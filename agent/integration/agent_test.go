@@ -59,17 +59,17 @@ func firstPlan(t *testing.T, w *world) {
 	if got := slices.DeleteFunc(phases, func(p protocol.Phase) bool { return p == protocol.Pulling }); !slices.Equal(got, order) {
 		t.Errorf("phases %v, want %v", got, order)
 	}
-	for _, unit := range []string{alpha, beta, "slipway-agent.service"} {
+	for _, unit := range []string{alpha, beta, plan.AgentUnit} {
 		if state, kind := w.node.show(unit, "ActiveState"), w.node.show(unit, "Type"); state != "active" || kind != "notify" {
 			t.Errorf("%s is %s of type %s, want active and notify", unit, state, kind)
 		}
 	}
-	calls, err := os.ReadFile(w.node.path("/var/lib/imported/calls"))
+	calls, err := os.ReadFile(w.node.Path("/var/lib/imported/calls"))
 	if digest := w.images["pause"].Platform().Manifest; err != nil || strings.Count(string(calls), "--digest "+digest) != 1 {
 		t.Errorf("the import tool was called as %q (%v), want once with %s", calls, err, digest)
 	}
 	for name, mode := range map[string]os.FileMode{"secrets/shared@1": 0o400, "pki/alpha/tls.key": 0o400, "pki/alpha/tls.crt": 0o444, "state/identity/key.pem": 0o600} {
-		info, err := os.Stat(w.node.state(name))
+		info, err := os.Stat(w.node.State(name))
 		if err != nil || info.Mode().Perm() != mode {
 			t.Errorf("%s: %v, %v; want mode %v", name, info, err, mode)
 		}
@@ -99,7 +99,7 @@ func isolation(t *testing.T, w *world) {
 		pid := w.node.show(unit, "MainPID")
 		t.Logf("memory of exec of %s: %s", unit, strings.ReplaceAll(w.node.do("grep", "-E", "^(Rss|Pss|Private_Dirty|Pss_Anon):", "/proc/"+pid+"/smaps_rollup"), "\n", ", "))
 	}
-	pid := w.node.show("slipway-agent.service", "MainPID")
+	pid := w.node.show(plan.AgentUnit, "MainPID")
 	t.Logf("memory of the agent: %s", strings.ReplaceAll(w.node.do("grep", "-E", "^(Rss|Pss):", "/proc/"+pid+"/smaps_rollup"), "\n", ", "))
 }
 
@@ -110,7 +110,7 @@ func invocations(w *world) map[string]string {
 
 func idempotence(t *testing.T, w *world) {
 	before, signals, polls := invocations(w), len(w.plane.Signals()), w.plane.Polls()
-	w.node.do("systemctl", "restart", "slipway-agent.service")
+	w.node.do("systemctl", "restart", plan.AgentUnit)
 	w.node.eventually("the agent asks for its plan twice", func() bool { return w.plane.Polls() >= polls+2 })
 	if after := invocations(w); after[alpha] != before[alpha] || after[beta] != before[beta] {
 		t.Errorf("units were restarted: %v, before %v", after, before)
@@ -159,8 +159,8 @@ func killedAgent(t *testing.T, w *world) {
 	w.plane.Publish(w.ctx, p, lock, signature)
 	w.plane.Await(w.ctx, p.Deployment, protocol.Switched)
 	for range 3 {
-		w.node.do("systemctl", "kill", "--signal=KILL", "slipway-agent.service")
-		w.node.eventually("the agent is back", func() bool { return w.node.show("slipway-agent.service", "ActiveState") == "active" })
+		w.node.do("systemctl", "kill", "--signal=KILL", plan.AgentUnit)
+		w.node.eventually("the agent is back", func() bool { return w.node.show(plan.AgentUnit, "ActiveState") == "active" })
 	}
 	w.plane.Await(w.ctx, p.Deployment, protocol.Healthy)
 	after := invocations(w)
@@ -222,9 +222,9 @@ func tamperedImage(t *testing.T, w *world) {
 			t.Errorf("the reason does not say %q: %s", part, signal.Reason)
 		}
 	}
-	left, err := filepath.Glob(w.node.state("images/*"))
+	left, err := filepath.Glob(w.node.State("images/*"))
 	must(t, err)
-	hidden, err := filepath.Glob(w.node.state("images/.*"))
+	hidden, err := filepath.Glob(w.node.State("images/.*"))
 	must(t, err)
 	if len(left) != 3 || len(hidden) != 0 {
 		t.Errorf("in the store: %v %v, want the three images of before", left, hidden)
@@ -255,7 +255,7 @@ func foreignPlan(t *testing.T, w *world) {
 
 func flippedByte(t *testing.T, w *world) {
 	w.node.do("systemctl", "stop", alpha)
-	path := filepath.Join(w.node.state("images"), w.images["alpha"].Platform().Manifest[7:], "root/usr/bin/alpha")
+	path := filepath.Join(w.node.State("images"), w.images["alpha"].Platform().Manifest[7:], "root/usr/bin/alpha")
 	flipByte(t, path)
 	if out, err := w.node.try("systemctl", "start", alpha); err == nil {
 		t.Errorf("it was started: %s", out)

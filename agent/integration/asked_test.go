@@ -61,9 +61,9 @@ func asked(w *world) {
 // bundled collects the archive on the node after secrets were planted in a log, and looks for them.
 func (w *world) bundled() {
 	t := w.t
-	key, err := os.ReadFile(w.node.state("pki/alpha/tls.key"))
+	key, err := os.ReadFile(w.node.State("pki/alpha/tls.key"))
 	must(t, err)
-	own, err := os.ReadFile(w.node.state("state/identity/key.pem"))
+	own, err := os.ReadFile(w.node.State("state/identity/key.pem"))
 	must(t, err)
 	secrets := []string{
 		testplane.Token, w.plane.Secrets["shared@1"], string(key), string(own),
@@ -71,7 +71,7 @@ func (w *world) bundled() {
 	}
 	w.node.do("sh", "-c", "printf 'password=hunter2hunter2\nAuthorization: Bearer eyJhbGciOiJub25lIn0.e30.\ntoken "+testplane.Token+"\n' | systemd-run --quiet --pipe --wait --unit=slipway-beta-log systemd-cat -t beta")
 	w.node.do("slipway-agent", "bundle", "-f", "/var/lib/slipway/bundle.tar.gz")
-	file, err := os.Open(w.node.state("bundle.tar.gz"))
+	file, err := os.Open(w.node.State("bundle.tar.gz"))
 	must(t, err)
 	defer func() { _ = file.Close() }()
 	packed, err := gzip.NewReader(file)
@@ -114,5 +114,5 @@ func (w *world) bundled() {
 	size, err := file.Stat()
 	must(t, err)
 	t.Logf("archive of %d parts: %d bytes", len(made), size.Size())
-	must(t, os.Remove(w.node.state("bundle.tar.gz")))
+	must(t, os.Remove(w.node.State("bundle.tar.gz")))
 }

@@ -22,6 +22,7 @@ import (
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/agent/testimage"
+	"slipway.build/slipway/test/testnode"
 )
 
 // breakage is one way in which a node breaks, and what `slipway-agent why` must say of it.
@@ -37,9 +38,7 @@ type breakage struct {
 // TestEveryDocumentedBreakageIsNamed breaks a node in each way that docs/debugging.md describes,
 // asks it why, and mends it. With -update it writes the real outputs into the document.
 func TestEveryDocumentedBreakageIsNamed(t *testing.T) {
-	w := newWorld(t)
-	// A disk that can be full.
-	must(t, unix.Mount("tmpfs", w.node.state(""), "tmpfs", 0, "size=192m,mode=0755"))
+	w := newWorld(t, func(c *testnode.Config) { c.Memory = 192 << 20 }) // a disk that can be full
 	w.node.boot()
 	w.apply(protocol.Healthy, watchOnly)
 	w.well()
@@ -116,7 +115,7 @@ func (w *world) restart(unit string) {
 
 // binary is alpha's, in the store.
 func (w *world) binary() string {
-	return filepath.Join(w.node.state("images"), w.images["alpha"].Platform().Manifest[7:], "root/usr/bin/alpha")
+	return filepath.Join(w.node.State("images"), w.images["alpha"].Platform().Manifest[7:], "root/usr/bin/alpha")
 }
 
 func breakages() []breakage {
@@ -149,21 +148,21 @@ func breakages() []breakage {
 			func(w *world) { w.node.do("systemctl", "stop", "slipt-intruder.service") }},
 		{"certificate missing", "alpha", "certificate-missing", "pki/alpha/tls.key: no such file",
 			func(w *world) {
-				must(w.t, os.Rename(w.node.state("pki/alpha"), w.node.state("pki/gone")))
+				must(w.t, os.Rename(w.node.State("pki/alpha"), w.node.State("pki/gone")))
 				_, _ = w.node.try("systemctl", "restart", alpha)
 			},
 			func(w *world) {
-				must(w.t, os.Rename(w.node.state("pki/gone"), w.node.state("pki/alpha")))
+				must(w.t, os.Rename(w.node.State("pki/gone"), w.node.State("pki/alpha")))
 				w.restart(alpha)
 			}},
 		{"certificate expired", "alpha", "certificate-expired", "expired on 2020-",
 			func(w *world) {
-				w.node.do("systemctl", "stop", "slipway-agent.service")
+				w.node.do("systemctl", "stop", plan.AgentUnit)
 				w.expire("pki/alpha/tls.crt")
 			},
 			func(w *world) {
-				defer w.node.do("systemctl", "start", "slipway-agent.service")
-				must(w.t, os.Rename(w.node.state("pki/alpha/good"), w.node.state("pki/alpha/tls.crt")))
+				defer w.node.do("systemctl", "start", plan.AgentUnit)
+				must(w.t, os.Rename(w.node.State("pki/alpha/good"), w.node.State("pki/alpha/tls.crt")))
 			}},
 		{"state lost", "alpha", "state-lost", "/var/lib/alpha/member is missing",
 			func(w *world) {
@@ -191,14 +190,14 @@ func breakages() []breakage {
 			},
 			func(w *world) { w.node.do("cp", "/var/lib/lock.pub", plan.TrustDir+"/lock.pub") }},
 		{"disk full", "", "disk-full", "the disk is full: /var/lib/slipway has",
-			func(w *world) { w.fill() }, func(w *world) { must(w.t, os.Remove(w.node.state("filler"))) }},
+			func(w *world) { w.fill() }, func(w *world) { must(w.t, os.Remove(w.node.State("filler"))) }},
 		{"registry away", "", "registry-away", "waits for its images, and no registry answers",
 			func(w *world) {
 				p, lock, signature := w.next(watchOnly, func(p *plan.Plan) {
 					img := w.images["beta-two"]
 					p.Images = append(p.Images, plan.Image{Name: "beta-two", Repository: img.Locked.Repository, Digest: img.Platform().Manifest})
 					unitOf(p, beta).Exec.Image = "beta-two"
-					p.Registries = []string{"http://" + freeAddress(w.t)}
+					p.Registries = []string{"http://" + testnode.FreeAddress(w.t)}
 				})
 				w.plane.Publish(w.ctx, p, lock, signature)
 			},
@@ -209,7 +208,7 @@ func breakages() []breakage {
 			}},
 		{"readiness never comes", "alpha", "not-ready", "connection refused",
 			func(w *world) {
-				peer := freeAddress(w.t)
+				peer := testnode.FreeAddress(w.t)
 				p, lock, signature := w.next(watchOnly, func(p *plan.Plan) {
 					unitOf(p, alpha).Exec.Ready = &plan.Probe{URL: "http://" + peer + "/peer"}
 				})
@@ -254,17 +253,17 @@ func (w *world) expire(name string) {
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Date(2019, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	must(w.t, err)
-	path := w.node.state(name)
+	path := w.node.State(name)
 	must(w.t, os.Rename(path, filepath.Join(filepath.Dir(path), "good")))
 	must(w.t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o444))
 	must(w.t, os.Chmod(path, 0o444))
-	must(w.t, os.Chown(path, 991, 991))
+	must(w.t, os.Chown(path, userID, userID))
 }
 
 // fill leaves no space on the disk of the node's state.
 func (w *world) fill() {
 	w.t.Helper()
-	file, err := os.Create(w.node.state("filler"))
+	file, err := os.Create(w.node.State("filler"))
 	must(w.t, err)
 	defer func() { _ = file.Close() }()
 	block := make([]byte, 1<<20)
@@ -281,8 +280,8 @@ const room = 96 << 20
 
 // memoryFiles returns the files of the container's limit and usage, for both kinds of cgroups. Test
 // containers have no cgroups of their own within, so the limit is the whole node's.
-func memoryFiles() (limit, usage string) {
-	for _, dir := range cgroups() {
+func (w *world) memoryFiles() (limit, usage string) {
+	for _, dir := range w.node.Cgroups() {
 		for _, names := range [][2]string{{"memory.limit_in_bytes", "memory.usage_in_bytes"}, {"memory.max", "memory.current"}} {
 			if _, err := os.Stat(filepath.Join(dir, names[0])); err == nil {
 				return filepath.Join(dir, names[0]), filepath.Join(dir, names[1])
@@ -294,7 +293,7 @@ func memoryFiles() (limit, usage string) {
 
 func (w *world) limitMemory() {
 	w.t.Helper()
-	limit, usage := memoryFiles()
+	limit, usage := w.memoryFiles()
 	raw, err := os.ReadFile(usage)
 	must(w.t, err)
 	now, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64)
@@ -304,7 +303,7 @@ func (w *world) limitMemory() {
 
 func (w *world) unlimitMemory() {
 	w.t.Helper()
-	limit, _ := memoryFiles()
+	limit, _ := w.memoryFiles()
 	unlimited := "max"
 	if filepath.Base(limit) == "memory.limit_in_bytes" {
 		unlimited = "-1"

@@ -24,23 +24,23 @@ func drifted(t *testing.T, w *world) {
 		right  func() bool
 	}{
 		{"a unit file", func() {
-			path := w.node.state("current/units/" + beta)
+			path := w.node.State("current/units/" + beta)
 			must(t, os.Remove(path))
 			must(t, os.WriteFile(path, []byte("[Service]\nExecStart=/bin/false\n"), 0o644))
 		}, func() bool {
-			raw, err := os.ReadFile(w.node.state("current/units/" + beta))
+			raw, err := os.ReadFile(w.node.State("current/units/" + beta))
 			return err == nil && strings.Contains(string(raw), "slipway-exec")
 		}},
-		{"a configuration file", func() { must(t, os.Remove(w.node.state("current/files/alpha/config"))) }, func() bool {
-			raw, err := os.ReadFile(w.node.state("current/files/alpha/config"))
+		{"a configuration file", func() { must(t, os.Remove(w.node.State("current/files/alpha/config"))) }, func() bool {
+			raw, err := os.ReadFile(w.node.State("current/files/alpha/config"))
 			return err == nil && string(raw) == "config\n"
 		}},
-		{"an exec file", func() { must(t, os.Truncate(w.node.state("current/exec/"+alpha+".json"), 0)) }, func() bool {
-			info, err := os.Stat(w.node.state("current/exec/" + alpha + ".json"))
+		{"an exec file", func() { must(t, os.Truncate(w.node.State("current/exec/"+alpha+".json"), 0)) }, func() bool {
+			info, err := os.Stat(w.node.State("current/exec/" + alpha + ".json"))
 			return err == nil && info.Size() > 0
 		}},
-		{"the mode of a key", func() { must(t, os.Chmod(w.node.state("pki/alpha/tls.key"), 0o644)) }, func() bool {
-			info, err := os.Stat(w.node.state("pki/alpha/tls.key"))
+		{"the mode of a key", func() { must(t, os.Chmod(w.node.State("pki/alpha/tls.key"), 0o644)) }, func() bool {
+			info, err := os.Stat(w.node.State("pki/alpha/tls.key"))
 			return err == nil && info.Mode().Perm() == 0o400
 		}},
 	} {
@@ -55,7 +55,7 @@ func drifted(t *testing.T, w *world) {
 	}
 	// A unit that systemd was made to load is the one case in which a running unit is restarted.
 	before := invocations(w)
-	path := w.node.state("current/units/" + beta)
+	path := w.node.State("current/units/" + beta)
 	text, err := os.ReadFile(path)
 	must(t, err)
 	w.node.do("sh", "-c", "sed 's/^WatchdogSec=.*/WatchdogSec=77s/' "+plan.Current+"/units/"+beta+" > /var/lib/slipway/changed && mv /var/lib/slipway/changed "+plan.Current+"/units/"+beta+" && systemctl daemon-reload")
@@ -82,7 +82,7 @@ func changedBinary(t *testing.T, w *world) {
 	began := time.Now()
 	flipByte(t, w.binary())
 	w.node.eventually("it is moved aside and fetched anew", func() bool {
-		aside, _ := filepath.Glob(w.node.state("quarantine/*alpha"))
+		aside, _ := filepath.Glob(w.node.State("quarantine/*alpha"))
 		out, err := w.node.try("slipway-agent", "why", "image:alpha")
 		return len(aside) == 1 && err == nil && !strings.Contains(out, "binary-differs")
 	})

@@ -18,6 +18,7 @@ import (
 
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
+	"slipway.build/slipway/test/testnode"
 )
 
 // What the benchmark bench/agent asks for; a test alone is short.
@@ -51,7 +52,7 @@ func TestAnAgentAtRestIsSmall(t *testing.T) {
 	w := newWorld(t)
 	master := w.master()
 	for _, program := range []string{plan.AgentBinary, plan.ExecBinary} {
-		uncached(t, w.node.path(program))
+		uncached(t, w.node.Path(program))
 	}
 	w.node.boot()
 	defer w.node.powerOff()
@@ -90,7 +91,7 @@ func (w *world) master() func(*plan.Plan) {
 	w.t.Cleanup(etcd.Close)
 	addresses := make([]string, components-2)
 	for i := range addresses {
-		addresses[i] = freeAddress(w.t)
+		addresses[i] = testnode.FreeAddress(w.t)
 	}
 	return func(p *plan.Plan) {
 		p.Checks = []plan.Check{{Type: plan.CheckEtcd, Endpoint: etcd.URL}}
@@ -103,9 +104,8 @@ func (w *world) master() func(*plan.Plan) {
 		for i, address := range addresses {
 			name := fmt.Sprintf("slipway-more-%d.service", i)
 			probe := &plan.Probe{URL: "http://" + address + "/healthz", Interval: plan.Duration(10 * time.Second)}
-			text := strings.ReplaceAll(service("slipway-alpha.service", betaService), "slipway-beta.service", name)
 			p.Units = append(p.Units, plan.Unit{
-				Name: name, Start: true, Text: strings.Replace(text, "WatchdogSec=3s", "WatchdogSec=90s", 1),
+				Name: name, Start: true, Text: service(alpha, testnode.OnHost(name), "WatchdogSec=90s\n"),
 				Exec: &plan.Exec{Image: "beta", Binary: "usr/bin/beta", Args: []string{"--listen", address}, Ready: probe, Live: probe},
 			})
 		}
@@ -127,16 +127,16 @@ func member(rw http.ResponseWriter, r *http.Request) {
 func (w *world) starts(times int) (out []float64) {
 	w.t.Helper()
 	for range times {
-		w.node.do("systemctl", "stop", "slipway-agent.service")
+		w.node.do("systemctl", "stop", plan.AgentUnit)
 		before := w.plane.Polls()
-		w.node.do("systemctl", "start", "--no-block", "slipway-agent.service")
+		w.node.do("systemctl", "start", "--no-block", plan.AgentUnit)
 		for deadline := time.Now().Add(time.Minute); w.plane.Polls() == before; time.Sleep(100 * time.Microsecond) {
 			if time.Now().After(deadline) {
 				w.t.Fatal("the agent that was restarted asks for nothing")
 			}
 		}
 		arrived := monotonic()
-		out = append(out, arrived-w.started("slipway-agent.service"))
+		out = append(out, arrived-w.started(plan.AgentUnit))
 	}
 	return out
 }
@@ -198,7 +198,7 @@ func (w *world) find() (pids []string) {
 	w.t.Helper()
 	dirs, err := filepath.Glob("/proc/[0-9]*")
 	must(w.t, err)
-	inside, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", w.node.leader()))
+	inside, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", w.node.Leader()))
 	must(w.t, err)
 	for _, dir := range dirs {
 		raw, err := os.ReadFile(filepath.Join(dir, "cmdline"))

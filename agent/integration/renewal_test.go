@@ -11,6 +11,7 @@ import (
 
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
+	"slipway.build/slipway/test/testnode"
 )
 
 // certificateLife is how long the certificates of the node and its components live in these tests:
@@ -32,7 +33,7 @@ const renewals = 3
 // renewed watches certificates being renewed under running components: one reads its pair again by
 // itself and goes on, one reads it at its start only and is restarted, alone.
 func renewed(t *testing.T, w *world) {
-	address := freeAddress(t)
+	address := testnode.FreeAddress(t)
 	w.apply(protocol.Healthy, func(p *plan.Plan) {
 		alphaExec := unitOf(p, alpha).Exec
 		alphaExec.Args = append(alphaExec.Args, "--tls", address, "--pair", plan.PKI+"/alpha")
@@ -55,7 +56,7 @@ func renewed(t *testing.T, w *world) {
 	properties := func(unit string) string {
 		return strings.Join([]string{w.node.show(unit, "InvocationID"), w.node.show(unit, "MainPID"), w.node.show(unit, "NRestarts")}, " ")
 	}
-	before := map[string]string{alpha: properties(alpha), "slipway-agent.service": properties("slipway-agent.service")}
+	before := map[string]string{alpha: properties(alpha), plan.AgentUnit: properties(plan.AgentUnit)}
 	betas := map[string]bool{}
 	identities, began, life := w.plane.Renewals(), time.Now(), certificateLife(t)
 	for deadline := began.Add(10*life + 90*time.Second); ; time.Sleep(life / 30) {
@@ -83,7 +84,7 @@ func renewed(t *testing.T, w *world) {
 			t.Errorf("%s was %s and is %s", unit, was, now)
 		}
 	}
-	if log := w.node.do("journalctl", "--no-pager", "-u", "slipway-agent.service"); !strings.Contains(log, "restarted for a renewed certificate") {
+	if log := w.node.do("journalctl", "--no-pager", "-u", plan.AgentUnit); !strings.Contains(log, "restarted for a renewed certificate") {
 		t.Errorf("the agent's log does not tell of the restart:\n%s", log)
 	}
 	w.apply(protocol.Healthy) // without it all again

@@ -9,8 +9,6 @@ import (
 	"slipway.build/slipway/agent/protocol"
 )
 
-const agentUnitName = "slipway-agent.service"
-
 // TestTheAgentIsUpdatedByAPlan follows a node through good and bad agents.
 func TestTheAgentIsUpdatedByAPlan(t *testing.T) {
 	w := newWorld(t)
@@ -36,7 +34,7 @@ func agentImage(w *world, name string) func(*plan.Plan) {
 
 // program is the sha256 of what runs as the agent.
 func (w *world) program() string {
-	pid, err := w.node.try("systemctl", "show", "--value", "--property=MainPID", agentUnitName)
+	pid, err := w.node.try("systemctl", "show", "--value", "--property=MainPID", plan.AgentUnit)
 	if err != nil {
 		return ""
 	}
@@ -65,12 +63,12 @@ func newAgent(t *testing.T, w *world) {
 	if after := invocations(w); after[alpha] != before[alpha] || after[beta] != before[beta] {
 		t.Error("components were restarted")
 	}
-	restarts := w.node.show(agentUnitName, "NRestarts")
+	restarts := w.node.show(plan.AgentUnit, "NRestarts")
 	if restarts != "1" {
 		t.Errorf("the agent's unit was restarted %s times, want once", restarts)
 	}
 	w.apply(protocol.Healthy, agentImage(w, "agent-two")) // the same program: it stays
-	if again := w.node.show(agentUnitName, "NRestarts"); again != restarts {
+	if again := w.node.show(plan.AgentUnit, "NRestarts"); again != restarts {
 		t.Errorf("an equal agent was started again: %s restarts", again)
 	}
 }
@@ -119,7 +117,7 @@ func killedInTrial(t *testing.T, w *world) {
 	})
 	w.plane.Publish(w.ctx, p, lock, signature)
 	w.node.eventually("the new agent is at work", func() bool { return w.program() == w.sumOf("agent-two") })
-	w.node.do("systemctl", "kill", "--signal=KILL", agentUnitName)
+	w.node.do("systemctl", "kill", "--signal=KILL", plan.AgentUnit)
 	w.plane.Await(w.ctx, p.Deployment, protocol.Healthy)
 	if got := w.program(); got != w.sumOf("agent-two") {
 		t.Errorf("the agent is %s, want %s", got, w.sumOf("agent-two"))
@@ -132,9 +130,9 @@ func spoiltAgent(t *testing.T, w *world) {
 	w.node.do("cp", path, path+".copy")
 	w.node.do("sh", "-c", "printf x | dd of="+path+".copy bs=1 seek=4096 conv=notrunc status=none")
 	w.node.do("mv", path+".copy", path)
-	w.node.do("systemctl", "restart", agentUnitName)
+	w.node.do("systemctl", "restart", plan.AgentUnit)
 	w.node.eventually("the OS layer's agent works", func() bool { return w.program() == w.own() })
-	if log := w.node.do("journalctl", "--no-pager", "-u", agentUnitName); !strings.Contains(log, "with sha256 "+w.sumOf("agent-two")) {
+	if log := w.node.do("journalctl", "--no-pager", "-u", plan.AgentUnit); !strings.Contains(log, "with sha256 "+w.sumOf("agent-two")) {
 		t.Errorf("the log does not say why:\n%s", log)
 	}
 }

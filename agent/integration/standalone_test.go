@@ -12,16 +12,16 @@ import (
 	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/agent/standalone"
 	"slipway.build/slipway/agent/testimage"
+	"slipway.build/slipway/test/testnode"
 )
 
 // TestANodeWithoutAControlPlane boots a node that has nothing but a name, a key to believe and a
 // plan in a file.
 func TestANodeWithoutAControlPlane(t *testing.T) {
-	w := newWorld(t)
-	n := w.node
 	key, public := testimage.Key(t)
 	const file = "/var/lib/plans/today/plan.json"
-	n.write("/usr/lib/systemd/system/slipway-agent.service", strings.Replace(agentUnit, "slipway-agent run", "slipway-agent run --plan "+file, 1), 0o644)
+	w := newWorld(t, func(c *testnode.Config) { c.Arguments = "run --plan " + file })
+	n := w.node
 	n.write(plan.AgentConfig, "node: "+nodeID+"\n", 0o644)
 	n.write(filepath.Join(filepath.Dir(plan.AgentConfig), standalone.KeysFile), string(public), 0o644)
 	n.write("/etc/slipway/secrets/shared@1", "put there by hand", 0o400)
@@ -48,7 +48,7 @@ func TestANodeWithoutAControlPlane(t *testing.T) {
 	runs := func(generation string) {
 		t.Helper()
 		n.eventually("generation "+generation, func() bool {
-			link, err := os.Readlink(n.state("current"))
+			link, err := os.Readlink(n.State("current"))
 			if err != nil || filepath.Base(link) != generation {
 				return false
 			}
@@ -61,7 +61,7 @@ func TestANodeWithoutAControlPlane(t *testing.T) {
 
 	n.write(file, string(delivery()), 0o644) // with its directories
 	runs("1")
-	if raw, err := os.ReadFile(n.state("secrets/shared@1")); err != nil || string(raw) != "put there by hand" {
+	if raw, err := os.ReadFile(n.State("secrets/shared@1")); err != nil || string(raw) != "put there by hand" {
 		t.Errorf("the secret is %q (%v)", raw, err)
 	}
 	// What runs is what it was, whatever is put into the file or becomes of it.
@@ -73,14 +73,14 @@ func TestANodeWithoutAControlPlane(t *testing.T) {
 	n.eventually("a refusal", func() bool { return strings.Contains(said(), "a delivery is refused") })
 	key = good
 	n.write(file, "{", 0o644)
-	must(t, os.Remove(n.path(file)))
+	must(t, os.Remove(n.Path(file)))
 	n.eventually("the loss of the file", func() bool { return strings.Contains(said(), "no such file") })
 	if after, err := n.try("systemctl", "show", "--value", "--property=MainPID", alpha); err != nil || after != before {
 		t.Errorf("%s restarted (%v)", alpha, err)
 	}
 	// Another directory takes the place of the first, as a tool that makes versions does it.
 	n.write("/var/lib/plans/v2/plan.json", string(delivery(func(p *plan.Plan) { p.Files[0].Content = "another\n" })), 0o644)
-	must(t, os.Rename(n.path("/var/lib/plans/today"), n.path("/var/lib/plans/v1")))
+	must(t, os.Rename(n.Path("/var/lib/plans/today"), n.Path("/var/lib/plans/v1")))
 	n.link("v2", "/var/lib/plans/today")
 	runs("3")
 	n.eventually("its confirmation", func() bool { return strings.Contains(said(), "phase=healthy deployment=deployment-3") })

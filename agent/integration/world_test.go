@@ -5,11 +5,8 @@ import (
 	"crypto/ecdsa"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -20,6 +17,7 @@ import (
 	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/agent/testimage"
 	"slipway.build/slipway/agent/testplane"
+	"slipway.build/slipway/test/testnode"
 )
 
 const (
@@ -76,40 +74,20 @@ func (w *world) use(t *testing.T) {
 	w.plane.Use(t)
 }
 
-func build(t *testing.T, pkg, out string) string {
+// newWorld prepares a world; its node is not booted yet. Options alter what the node is made of.
+func newWorld(t *testing.T, options ...func(*testnode.Config)) *world {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, pkg)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if raw, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", pkg, err, raw)
-	}
-	return out
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
-}
-
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	baseTree(t)
+	config := testnode.Config{Tree: testnode.BaseTree(t), Name: testnode.Name(t, "slipt-agent-node"), Programs: testnode.BuildPrograms(t)}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
-	w := &world{t: t, ctx: ctx, alpha: freeAddress(t), beta: freeAddress(t), images: map[string]*testimage.Image{}}
+	w := &world{t: t, ctx: ctx, alpha: testnode.FreeAddress(t), beta: testnode.FreeAddress(t), images: map[string]*testimage.Image{}}
 	w.tampered.Store("")
-	bin := t.TempDir()
-	agent := build(t, "slipway.build/slipway/cmd/slipway-agent", filepath.Join(bin, "agent"))
-	supervisor := build(t, "slipway.build/slipway/cmd/slipway-exec", filepath.Join(bin, "exec"))
-	server, err := os.ReadFile(build(t, "./testdata/server", filepath.Join(bin, "server")))
+	server, err := os.ReadFile(testnode.Build(t, "./testdata/server"))
 	must(t, err)
 	other := append(append([]byte{}, server...), "another version"...)
-	second, err := os.ReadFile(agent)
+	second, err := os.ReadFile(config.Programs.Agent)
 	must(t, err)
-	hang, err := os.ReadFile(build(t, "./testdata/hang", filepath.Join(bin, "hang")))
+	hang, err := os.ReadFile(testnode.Build(t, "./testdata/hang"))
 	must(t, err)
 	for name, files := range map[string][]testimage.File{
 		"agent-two":   {{Path: "usr/bin/agent", Content: append(second, "another version"...)}},
@@ -128,15 +106,12 @@ func newWorld(t *testing.T) *world {
 	w.plane.Secrets["shared@1"] = "a secret value of the test"
 	lockKey, lockPEM := testimage.Key(t)
 	w.lockKey = lockKey
-	config := fmt.Sprintf("controlPlane: %s\nnode: %s\ntoken: %s\nca: |\n", w.plane.URL, nodeID, testplane.Token)
-	for line := range strings.Lines(w.plane.CA) {
-		config += "  " + line
+	config.Layer = map[string]string{plan.TrustDir + "/lock.pub": string(lockPEM), plan.AgentConfig: w.plane.AgentConfig(nodeID)}
+	for _, option := range options {
+		option(&config)
 	}
-	w.node = newNode(t, agent, supervisor, map[string]string{
-		"/usr/lib/systemd/system/slipway-agent.service": agentUnit,
-		plan.TrustDir + "/lock.pub":                     string(lockPEM),
-		plan.AgentConfig:                                config,
-	})
+	w.node = &node{testnode.New(t, config), t, ctx}
+	must(t, w.node.AddUser(user, userID))
 	w.node.write(plan.ImportTool, "#!/bin/sh\nmkdir -p /var/lib/imported && echo \"$*\" >> /var/lib/imported/calls\n", 0o755)
 	return w
 }
@@ -175,52 +150,18 @@ func (f *flip) Write(p []byte) (int, error) {
 	return f.ResponseWriter.Write(p)
 }
 
-const agentUnit = `[Unit]
-Description=Slipway agent under test
-StartLimitIntervalSec=0
-[Service]
-Type=notify
-ExecStart=/usr/bin/slipway-agent run
-Restart=always
-RestartSec=100ms
-`
-
-// service is the unit of a component.
-func service(after, extra string) string {
-	return fmt.Sprintf(`[Unit]
-Description=Invented component
-After=%s
-StartLimitIntervalSec=0
-[Service]
-Type=notify
-NotifyAccess=main
-KillMode=mixed
-Restart=always
-RestartSec=100ms
-RestartPreventExitStatus=78
-TimeoutStartSec=10s
-TimeoutStopSec=5s
-WatchdogSec=3s
-%s`, after, extra)
+// service is the unit of a component, which its watchdog ends when it hangs.
+func service(after string, lines ...string) string {
+	return testnode.Service(after, append([]string{"RestartSec=100ms\nTimeoutStopSec=5s\nWatchdogSec=3s\n"}, lines...)...)
 }
 
-const alphaService = `User=slipt-alpha
-RootDirectory=/var/lib/slipway/current/roots/alpha
-MountAPIVFS=yes
-BindReadOnlyPaths=/usr/libexec/slipway/slipway-exec:/slipway-exec
-BindReadOnlyPaths=/var/lib/slipway/current/exec/slipway-alpha.service.json:/exec.json
-BindReadOnlyPaths=/var/lib/slipway/pki/alpha
-BindReadOnlyPaths=/var/lib/slipway/current/files/alpha
+// confined is what alpha's service has beyond its root.
+const confined = `User=` + user + `
 StateDirectory=alpha
 ProtectSystem=strict
 CapabilityBoundingSet=
-NoNewPrivileges=yes
 SystemCallFilter=@system-service
 MemoryMax=64M
-ExecStart=/slipway-exec /exec.json
-`
-
-const betaService = `ExecStart=/usr/libexec/slipway/slipway-exec /var/lib/slipway/current/exec/slipway-beta.service.json
 `
 
 // next returns the plan of the next generation, which changes may alter, with a signed lock.
@@ -243,11 +184,11 @@ func (w *world) next(changes ...func(*plan.Plan)) (p *plan.Plan, lock, signature
 		Secrets:      []plan.Secret{{Name: "shared", Version: "1", Owner: user}},
 		Files:        []plan.File{{Path: "alpha/config", Mode: "0444", Content: "config\n"}},
 		Units: []plan.Unit{
-			{Name: "slipway-beta.service", Text: service("slipway-alpha.service", betaService), Start: true, Exec: &plan.Exec{
+			{Name: beta, Text: service(alpha, testnode.OnHost(beta)), Start: true, Exec: &plan.Exec{
 				Image: "beta", Binary: "usr/bin/beta", Args: []string{"--listen", w.beta, "--unix", "/run/containerd/containerd.sock"},
 				Tools: []string{"beta"}, Ready: &plan.Probe{URL: "unix:///run/containerd/containerd.sock"},
 			}},
-			{Name: "slipway-alpha.service", Text: service("network.target", alphaService), Start: true, Exec: &plan.Exec{
+			{Name: alpha, Text: service("network.target", testnode.InRoot(alpha, "alpha", plan.PKI+"/alpha", plan.Current+"/files/alpha"), confined), Start: true, Exec: &plan.Exec{
 				Image: "alpha", Binary: "usr/bin/alpha", Args: []string{"--listen", w.alpha, "--delay", "300ms", "--state", "/var/lib/alpha/member/here"},
 				Mounts: []string{"var/lib/alpha", "var/lib/slipway/pki/alpha", "var/lib/slipway/current/files/alpha"},
 				State:  &plan.State{Dir: "/var/lib/alpha", Sentinel: "member"},

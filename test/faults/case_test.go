@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -38,7 +37,7 @@ func (w *world) run(t *tally, at, fault string, do func() (string, error)) {
 	w.plane.Disturb(nil)
 	if err != nil {
 		verdict = foundMixed
-		w.t.Errorf("%s at %q: %v\nthe plane was told %v\n%s", fault, at, err, w.recent(), w.node.Journal(60))
+		w.t.Errorf("%s at %q: %v\nthe plane was told %v\n%s", fault, at, err, w.recent(), w.node.Journal(w.ctx, 60))
 	}
 	t.add(at, fault, verdict, time.Since(began))
 	w.t.Logf("%s at %q: %s after %s", fault, at, verdict, time.Since(began).Round(time.Millisecond))
@@ -61,18 +60,18 @@ func (w *world) recent() []string {
 func (w *world) restart() {
 	w.t.Helper()
 	must(w.t, w.node.PowerOff())
-	entries, err := os.ReadDir(w.node.State())
+	entries, err := os.ReadDir(w.node.State(""))
 	must(w.t, err)
 	for _, entry := range entries {
 		if entry.Name() != "state" {
-			must(w.t, os.RemoveAll(filepath.Join(w.node.State(), entry.Name())))
+			must(w.t, os.RemoveAll(w.node.State(entry.Name())))
 		}
 	}
-	entries, err = os.ReadDir(filepath.Join(w.node.State(), "state"))
+	entries, err = os.ReadDir(w.node.State("state"))
 	must(w.t, err)
 	for _, entry := range entries {
 		if entry.Name() != "identity" {
-			must(w.t, os.RemoveAll(filepath.Join(w.node.State(), "state", entry.Name())))
+			must(w.t, os.RemoveAll(w.node.State("state/"+entry.Name())))
 		}
 	}
 	w.strangers()
@@ -148,7 +147,7 @@ func (w *world) killed(at step) func() (string, error) {
 		case <-time.After(limit):
 			return "", errors.New("the agent did not start again")
 		}
-		verdict, err := w.found(tree(w.node.State()), s)
+		verdict, err := w.found(tree(w.node.State("")), s)
 		if err != nil {
 			return verdict, fmt.Errorf("with the agent dead: %w", err)
 		}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"slipway.build/slipway/test/testnode"
 )
 
 var (
@@ -105,7 +107,7 @@ func TestTheMatrix(t *testing.T) {
 		for i := range *nodes {
 			t.Run(string(rune('a'+i)), func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, ownName(t), p)
+				w := newWorld(t, testnode.Name(t, "slipt-matrix"), p)
 				w.first()
 				once.Do(func() {
 					steps := w.record(t, 3)

@@ -38,7 +38,7 @@ type recording struct {
 
 // recordWrites applies a plan undisturbed and keeps its calls with the bytes.
 func (w *world) recordWrites() (*recording, error) {
-	d, err := disk.Load(w.node.State(), plan.Root)
+	d, err := disk.Load(w.node.State(""), plan.Root)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +209,7 @@ func (w *world) powerLosses(total *tally, random, inNode int, only func(one) boo
 	w.t.Logf("%d calls leave %d different trees", len(r.calls), len(losses))
 	w.control.shut()
 	must(w.t, w.node.PowerOff())
-	dir := filepath.Join(filepath.Dir(w.node.State()), "replay")
+	dir := filepath.Join(filepath.Dir(w.node.State("")), "replay")
 	for _, l := range losses {
 		if !only(one{at: l.at, fault: l.policy}) {
 			continue
@@ -231,7 +231,7 @@ func (w *world) powerLosses(total *tally, random, inNode int, only func(one) boo
 		verdict, err := w.onNode(r, l)
 		if err != nil {
 			verdict = foundMixed
-			w.t.Errorf("on the node: %s, %s: %v\n%s", l.policy, l.at, err, w.node.Journal(40))
+			w.t.Errorf("on the node: %s, %s: %v\n%s", l.policy, l.at, err, w.node.Journal(w.ctx, 40))
 		}
 		total.add(l.at, l.policy+", on the node", verdict, time.Since(began))
 	}
@@ -243,20 +243,20 @@ func (w *world) onNode(r *recording, l loss) (string, error) {
 	if err := w.node.PowerOff(); err != nil {
 		return foundMixed, err
 	}
-	entries, err := os.ReadDir(w.node.State())
+	entries, err := os.ReadDir(w.node.State(""))
 	if err != nil {
 		return foundMixed, err
 	}
 	for _, entry := range entries {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(w.node.State(), entry.Name())))
+		err = errors.Join(err, os.RemoveAll(w.node.State(entry.Name())))
 	}
-	temp := filepath.Join(w.node.State(), "replay")
+	temp := w.node.State("replay")
 	if err := errors.Join(err, l.tree.Write(temp)); err != nil {
 		return foundMixed, err
 	}
 	entries, err = os.ReadDir(temp)
 	for _, entry := range entries {
-		err = errors.Join(err, os.Rename(filepath.Join(temp, entry.Name()), filepath.Join(w.node.State(), entry.Name())))
+		err = errors.Join(err, os.Rename(filepath.Join(temp, entry.Name()), w.node.State(entry.Name())))
 	}
 	if err := errors.Join(err, os.Remove(temp)); err != nil {
 		return foundMixed, err

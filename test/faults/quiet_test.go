@@ -45,10 +45,10 @@ func quiet(w *world) {
 // reloads counts systemd's reloads while something is done.
 func (w *world) reloads(do func()) int {
 	w.t.Helper()
-	before, err := w.node.Reloads()
+	before, err := w.node.Reloads(w.ctx)
 	must(w.t, err)
 	do()
-	after, err := w.node.Reloads()
+	after, err := w.node.Reloads(w.ctx)
 	must(w.t, err)
 	return after - before
 }

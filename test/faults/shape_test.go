@@ -6,6 +6,7 @@ import (
 
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/testimage"
+	"slipway.build/slipway/test/testnode"
 )
 
 const (
@@ -41,35 +42,6 @@ func (s *shape) only() (has, lacks string) {
 		return odd, even
 	}
 	return even, odd
-}
-
-const service = `[Unit]
-Description=Invented component
-After=%s
-StartLimitIntervalSec=0
-[Service]
-Type=notify
-NotifyAccess=main
-KillMode=mixed
-Restart=always
-RestartSec=20ms
-RestartPreventExitStatus=78
-TimeoutStartSec=10s
-TimeoutStopSec=2s
-%s`
-
-const inRoot = `RootDirectory=/var/lib/slipway/current/roots/alpha
-MountAPIVFS=yes
-BindReadOnlyPaths=/usr/libexec/slipway/slipway-exec:/slipway-exec
-BindReadOnlyPaths=/var/lib/slipway/current/exec/slipway-alpha.service.json:/exec.json
-BindReadOnlyPaths=/var/lib/slipway/pki/alpha
-BindReadOnlyPaths=/var/lib/slipway/current/files/alpha
-NoNewPrivileges=yes
-ExecStart=/slipway-exec /exec.json
-`
-
-func onHost(unit string) string {
-	return "ExecStart=/usr/libexec/slipway/slipway-exec /var/lib/slipway/current/exec/" + unit + ".json\n"
 }
 
 // next makes the plan that follows the current one; changes may alter it.
@@ -108,11 +80,11 @@ func (w *world) next(changes ...func(*plan.Plan)) *shape {
 			{Path: single + "/config", Mode: "0444", Content: single},
 		},
 		Units: []plan.Unit{
-			{Name: alpha, Text: fmt.Sprintf(service, "network.target", inRoot), Start: true, Exec: component("alpha", "--listen", w.address)},
-			{Name: beta, Text: fmt.Sprintf(service, alpha, onHost(beta)), Start: true,
+			{Name: alpha, Text: testnode.Service("network.target", testnode.InRoot(alpha, "alpha", plan.PKI+"/alpha", plan.Current+"/files/alpha")), Start: true, Exec: component("alpha", "--listen", w.address)},
+			{Name: beta, Text: testnode.Service(alpha, testnode.OnHost(beta)), Start: true,
 				Exec: component("beta", "--listen", "/run/containerd/containerd.sock", "--label", fmt.Sprint(s.number), "--label", plan.Current+"/files/beta/config")},
-			{Name: steady, Text: fmt.Sprintf(service, "network.target", onHost(steady)), Start: true, Exec: component("beta", "--listen", "/run/steady.sock")},
-			{Name: has, Text: fmt.Sprintf(service, "network.target", onHost(has)), Start: true, Exec: component("beta", "--listen", "/run/single.sock", "--label", single)},
+			{Name: steady, Text: testnode.Service("network.target", testnode.OnHost(steady)), Start: true, Exec: component("beta", "--listen", "/run/steady.sock")},
+			{Name: has, Text: testnode.Service("network.target", testnode.OnHost(has)), Start: true, Exec: component("beta", "--listen", "/run/single.sock", "--label", single)},
 		},
 		Deadline: plan.Duration(w.deadline),
 	}

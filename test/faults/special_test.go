@@ -331,7 +331,7 @@ func (w *world) cutSignal(phase protocol.Phase, after bool) (string, error) {
 		return foundMixed, errNotFired
 	}
 	w.plane.Disturb(nil)
-	verdict, err := w.found(tree(w.node.State()), s)
+	verdict, err := w.found(tree(w.node.State("")), s)
 	if err != nil {
 		return verdict, err
 	}
@@ -357,7 +357,7 @@ func (w *world) overtaken(at step) (string, error) {
 		close(hold)
 		return "", err
 	}
-	verdict, err := w.found(tree(w.node.State()), first)
+	verdict, err := w.found(tree(w.node.State("")), first)
 	delivered := w.plane.Deliveries()
 	second := w.next()
 	w.publish(second)
@@ -426,7 +426,7 @@ func (w *world) jumped(at step, jump string, again bool) (string, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, time.Second)
 	defer cancel()
 	<-ctx.Done()
-	verdict, err := w.found(tree(w.node.State()), s)
+	verdict, err := w.found(tree(w.node.State("")), s)
 	if err := errors.Join(err, os.Remove(clock)); err != nil {
 		return foundMixed, err
 	}
@@ -469,7 +469,7 @@ func (w *world) comesBack(s *shape) (string, error) {
 	w.control.shut()
 	w.steadyID = ""
 	w.boot()
-	verdict, err := w.found(tree(w.node.State()), s)
+	verdict, err := w.found(tree(w.node.State("")), s)
 	if err != nil {
 		return verdict, err
 	}
@@ -515,8 +515,8 @@ func (w *world) crowded(space int64) (string, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, 1500*time.Millisecond)
 	defer cancel()
 	<-ctx.Done() // the disk stays full for that long, whatever the agent does
-	verdict, err := w.found(tree(w.node.State()), s)
-	if err := errors.Join(err, w.node.Resize(256<<20)); err != nil {
+	verdict, err := w.found(tree(w.node.State("")), s)
+	if err := errors.Join(err, w.node.Resize(diskSize)); err != nil {
 		return foundMixed, err
 	}
 	if verdict == foundNew {

@@ -111,7 +111,7 @@ func (w *world) record(t *testing.T, rounds int) []step {
 		})
 		w.publish(s)
 		if err := w.settle(s); err != nil {
-			t.Fatalf("undisturbed: %v\n%s", err, w.node.Journal(80))
+			t.Fatalf("undisturbed: %v\n%s", err, w.node.Journal(w.ctx, 80))
 		}
 		w.control.watch(nil)
 		for text, n := range count {

@@ -247,7 +247,7 @@ const strangerUnit = "/etc/systemd/system/stranger.service"
 
 func (w *world) strangers() {
 	for name, content := range strangers() {
-		path := filepath.Join(w.node.State(), name)
+		path := w.node.State(name)
 		must(w.t, os.MkdirAll(filepath.Dir(path), 0o755))
 		must(w.t, os.WriteFile(path, []byte(content), 0o600))
 	}

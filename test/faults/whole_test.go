@@ -27,7 +27,7 @@ func (w *world) whole(s, previous *shape) error {
 	if previous != nil {
 		kept = append(kept, previous)
 	}
-	if err := tree(w.node.State()).tidy(kept...); err != nil {
+	if err := tree(w.node.State("")).tidy(kept...); err != nil {
 		return err
 	}
 	if err := w.says(s); err != nil {
@@ -43,7 +43,7 @@ func (w *world) whole(s, previous *shape) error {
 // runs checks the current link, the files, the units as systemd has loaded them, and the running
 // processes.
 func (w *world) runs(s *shape) error {
-	d := tree(w.node.State())
+	d := tree(w.node.State(""))
 	number, err := d.current()
 	if err != nil {
 		return err
@@ -143,7 +143,7 @@ func (w *world) process(s *shape, name string) error {
 // says checks what the agent tells of itself: its journal, its outbox, its status and the signals
 // that the control plane has.
 func (w *world) says(s *shape) error {
-	entries, queued, err := memory(w.node.State())
+	entries, queued, err := memory(w.node.State(""))
 	if err != nil {
 		return err
 	}

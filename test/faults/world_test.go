@@ -4,11 +4,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -17,14 +13,14 @@ import (
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/testimage"
 	"slipway.build/slipway/agent/testplane"
-	"slipway.build/slipway/test/faults/node"
+	"slipway.build/slipway/test/testnode"
 )
 
 // world is a node, its control plane, its registry and the plans between them.
 type world struct {
 	t        *testing.T
 	ctx      context.Context
-	node     *node.Node
+	node     *testnode.Node
 	control  *control
 	systemd  *dbus.Conn
 	plane    *testplane.Plane
@@ -43,45 +39,24 @@ type world struct {
 	steadyID  string // the invocation of the unit that no plan changes
 }
 
-const agentUnit = `[Unit]
-Description=Slipway agent under test
-StartLimitIntervalSec=0
-[Service]
-Type=notify
-Environment=SLIPWAY_FAULT_SOCKET=/slipt/control.sock SLIPWAY_FAULT_CLOCK=/slipt/clock
-ExecStart=/usr/bin/slipway-agent run
-Restart=always
-RestartSec=10ms
-`
+// diskSize is the size of the file system that the agent's directory is on.
+const diskSize = 256 << 20
 
 // limit bounds everything that is waited for; it is generous because the machine may be busy.
 const limit = 90 * time.Second
 
-func build(t *testing.T, pkg, out string, flags ...string) string {
-	t.Helper()
-	args := append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", out}, flags...)
-	cmd := exec.CommandContext(t.Context(), "go", append(args, pkg)...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if raw, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", pkg, err, raw)
-	}
-	return out
-}
-
 // programs are built once for all worlds.
 type programs struct {
-	tree, agent, supervisor string
-	component               []byte
+	tree      string
+	programs  testnode.Programs
+	component []byte
 }
 
 func buildPrograms(t *testing.T) *programs {
 	t.Helper()
-	p := &programs{tree: node.BaseTree(t)}
-	bin := t.TempDir()
-	p.agent = build(t, "slipway.build/slipway/cmd/slipway-agent", filepath.Join(bin, "agent"), "-tags", "fault")
-	p.supervisor = build(t, "slipway.build/slipway/cmd/slipway-exec", filepath.Join(bin, "exec"))
+	p := &programs{tree: testnode.BaseTree(t), programs: testnode.BuildPrograms(t, "-tags", "fault")}
 	var err error
-	p.component, err = os.ReadFile(build(t, "./testdata/component", filepath.Join(bin, "component")))
+	p.component, err = os.ReadFile(testnode.Build(t, "./testdata/component"))
 	must(t, err)
 	return p
 }
@@ -98,11 +73,7 @@ func newWorld(t *testing.T, name string, p *programs) *world {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	w := &world{t: t, ctx: ctx, images: map[string][]*testimage.Image{}, deadline: 20 * time.Second}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	w.address = listener.Addr().String()
-	must(t, listener.Close())
+	w := &world{t: t, ctx: ctx, address: testnode.FreeAddress(t), images: map[string][]*testimage.Image{}, deadline: 20 * time.Second}
 	var all []*testimage.Image
 	add := func(img *testimage.Image) {
 		name := img.Locked.Name
@@ -121,16 +92,15 @@ func newWorld(t *testing.T, name string, p *programs) *world {
 	}
 	var lockPEM []byte
 	w.lockKey, lockPEM = testimage.Key(t)
-	config := fmt.Sprintf("controlPlane: %s\nnode: %s\ntoken: %s\nca: |\n", w.plane.URL, nodeID, testplane.Token)
-	for line := range strings.Lines(w.plane.CA) {
-		config += "  " + line
-	}
-	w.node = node.New(t, name, p.tree, p.agent, p.supervisor, map[string]string{
-		"/usr/lib/systemd/system/slipway-agent.service": agentUnit,
-		plan.TrustDir + "/lock.pub":                     string(lockPEM),
-		plan.AgentConfig:                                config,
+	w.node = testnode.New(t, testnode.Config{
+		Name: name, Tree: p.tree, Programs: p.programs, Shares: true,
+		Environment: []string{"SLIPWAY_FAULT_SOCKET=" + testnode.Harness + "/control.sock", "SLIPWAY_FAULT_CLOCK=" + testnode.Harness + "/clock"},
+		// In memory: what a lost cache loses is the power-loss model's part, not the node's.
+		Memory: diskSize,
+		Layer:  map[string]string{plan.TrustDir + "/lock.pub": string(lockPEM), plan.AgentConfig: w.plane.AgentConfig(nodeID)},
 	})
 	must(t, w.node.Write(plan.ImportTool, "#!/bin/sh\nexit 0\n", 0o755))
+	var err error
 	w.control, err = newControl(w.node.Shared("control.sock"))
 	must(t, err)
 	t.Cleanup(w.control.close)
@@ -153,7 +123,7 @@ func (w *world) connect() {
 	defer cancel()
 	conn, err := w.node.Systemd(ctx)
 	if err != nil {
-		w.t.Fatalf("%v\n%s", err, w.node.Journal(50))
+		w.t.Fatalf("%v\n%s", err, w.node.Journal(w.ctx, 50))
 	}
 	if w.systemd != nil {
 		w.systemd.Close()
@@ -201,7 +171,7 @@ func (w *world) first() {
 		s := w.next()
 		w.publish(s)
 		if err := w.settle(s); err != nil {
-			w.t.Fatalf("generation %d: %v\n%s", s.number, err, w.node.Journal(80))
+			w.t.Fatalf("generation %d: %v\n%s", s.number, err, w.node.Journal(w.ctx, 80))
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -75,11 +74,7 @@ func newAgent(t *testing.T) *agent {
 	image := testimage.New(t, "alpha", testimage.Zstd, []testimage.File{{Path: "usr/bin/alpha", Content: []byte("x")}})
 	a.lock, a.sig, a.digest = testimage.Lock(t, key, image)
 	write(t, filepath.Join(a.places.Trust, "lock.pub"), public)
-	text := fmt.Sprintf("controlPlane: %s\nnode: %s\ntoken: %s\nca: |\n", a.plane.URL, nodeID, testplane.Token)
-	for line := range strings.Lines(a.plane.CA) {
-		text += "  " + line
-	}
-	write(t, a.places.Config, []byte(text))
+	write(t, a.places.Config, []byte(a.plane.AgentConfig(nodeID)))
 	return a
 }
 

@@ -1,4 +1,4 @@
-package node
+package testnode
 
 import (
 	"context"
@@ -84,10 +84,10 @@ func (b *bridge) Close() error {
 }
 
 // Reloads returns how often systemd has read its units again since the boot.
-func (n *Node) Reloads() (int, error) {
-	if _, err := n.Do("journalctl", "--sync"); err != nil {
+func (n *Node) Reloads(ctx context.Context) (int, error) {
+	if _, err := n.Do(ctx, "journalctl", "--sync"); err != nil {
 		return 0, err
 	}
-	out, err := n.Do("journalctl", "--boot", "--quiet", "--output=cat", "_PID=1")
+	out, err := n.Do(ctx, "journalctl", "--boot", "--quiet", "--output=cat", "_PID=1")
 	return strings.Count(out+"\n", "Reloading.\n"), err
 }

@@ -1,4 +1,4 @@
-package node
+package testnode
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ import (
 // nspawn.
 func (n *Node) enterCgroup() (string, error) {
 	var script strings.Builder
-	for _, dir := range n.cgroups() {
+	for _, dir := range n.Cgroups() {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return "", err
 		}
@@ -33,16 +33,16 @@ func (n *Node) enterCgroup() (string, error) {
 	return script.String() + `exec "$@"`, nil
 }
 
-// cgroups returns the container's directory in each hierarchy: the one of v2 alone, or those of
+// Cgroups returns the container's directory in each hierarchy: the one of v2 alone, or those of
 // v1 with the empty v2 one beside them.
-func (n *Node) cgroups() []string {
+func (n *Node) Cgroups() []string {
 	if _, err := os.Stat("/sys/fs/cgroup/cgroup.procs"); err == nil {
-		return []string{filepath.Join("/sys/fs/cgroup", n.Name)}
+		return []string{filepath.Join("/sys/fs/cgroup", n.name)}
 	}
 	var out []string
 	mounts, _ := filepath.Glob("/sys/fs/cgroup/*/cgroup.procs")
 	for _, file := range mounts {
-		out = append(out, filepath.Join(filepath.Dir(file), n.Name))
+		out = append(out, filepath.Join(filepath.Dir(file), n.name))
 	}
 	return out
 }
@@ -50,7 +50,7 @@ func (n *Node) cgroups() []string {
 // Processes returns the host's pids of a unit's processes.
 func (n *Node) Processes(unit string) []int {
 	var found []int
-	for _, dir := range n.cgroups() {
+	for _, dir := range n.Cgroups() {
 		if base := filepath.Base(filepath.Dir(dir)); base != "systemd" && base != "cgroup" {
 			continue // controllers of v1 have the same processes
 		}
@@ -72,7 +72,7 @@ func (n *Node) Processes(unit string) []int {
 
 // clearCgroups ends what is left in the container's cgroups and removes them.
 func (n *Node) clearCgroups() error {
-	for _, dir := range n.cgroups() {
+	for _, dir := range n.Cgroups() {
 		for tries := 0; ; tries++ {
 			removeCgroups(dir)
 			if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
