@@ -186,14 +186,14 @@ func (e *etcd) metrics(ctx context.Context, client *http.Client) (map[string]flo
 	const maxBody = 4 << 20
 	lines := bufio.NewScanner(io.LimitReader(resp.Body, maxBody))
 	for lines.Scan() {
-		if !strings.HasPrefix(lines.Text(), "etcd_") {
-			continue
-		}
-		for _, row := range []string{fsyncBucket, fsyncCount, dbSize, dbQuota} {
-			if text, ok := strings.CutPrefix(lines.Text(), row+" "); ok {
-				if rows[row], err = strconv.ParseFloat(text, 64); err != nil {
-					return nil, fmt.Errorf("%s/metrics: %s is %q", e.check.Endpoint, row, text)
-				}
+		line := lines.Bytes() // a member has thousands: none but the wanted ones is copied
+		for _, row := range [...]string{fsyncBucket, fsyncCount, dbSize, dbQuota} {
+			if len(line) <= len(row) || string(line[:len(row)]) != row || line[len(row)] != ' ' {
+				continue
+			}
+			text := string(line[len(row)+1:])
+			if rows[row], err = strconv.ParseFloat(text, 64); err != nil {
+				return nil, fmt.Errorf("%s/metrics: %s is %q", e.check.Endpoint, row, text)
 			}
 		}
 	}

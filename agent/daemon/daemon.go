@@ -24,7 +24,6 @@ import (
 	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/agent/pull"
-	"slipway.build/slipway/agent/renewal"
 	"slipway.build/slipway/agent/secrets"
 	"slipway.build/slipway/agent/self"
 	"slipway.build/slipway/agent/signal"
@@ -91,12 +90,14 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 		return err
 	}
 	show.doing("waiting for a plan")
-	var renewer *renewal.Renewer
-	api, err := c.dial(config, identity.Certificate, log, nodeapi.OnRejected(func() { renewer.Refused() }))
+	var refused refusals
+	api, err := c.dial(config, identity.Certificate, log, nodeapi.OnRejected(refused.tell))
 	if err != nil {
 		return err
 	}
 	defer api.Close()
+	plans := askAhead(ctx, c.source(api, log))
+	defer plans.stop()
 	bare, err := c.dial(config, nil, log)
 	if err != nil {
 		return err
@@ -116,7 +117,8 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 	a := c.applier(identity, api, memory, systemd, &reporter{Outbox: outbox, status: show}, log)
 	a.Puller.Bandwidth = config.Bandwidth
 	warnOfClock(a.Trust, log)
-	renewer = c.renewer(identity, bare, api, a, memory, log)
+	renewer := c.renewer(identity, bare, api, a, memory, log)
+	refused.to(renewer)
 	contact := make(chan struct{})
 	a.Contact = contact
 	w := &watched{root: c.Root, identity: identity, api: api, memory: memory, systemd: systemd}
@@ -131,7 +133,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 	group.Go(func() error { return guard.Run(ctx) })
 	group.Go(func() error { return actions.Run(ctx) })
 	follower := &follower{
-		applier: a, log: log, source: c.source(api, log), status: show, contact: contact, actions: actions, settled: func() {
+		applier: a, log: log, source: plans, status: show, contact: contact, actions: actions, settled: func() {
 			renewer.Wake()
 			guard.Rearm()
 		},

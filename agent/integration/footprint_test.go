@@ -50,6 +50,7 @@ type Footprint struct {
 // master has: memory, processor time at rest, start and reaction.
 func TestAnAgentAtRestIsSmall(t *testing.T) {
 	w := newWorld(t)
+	w.plane.Life = 0 // a day; in the other tests certificates are renewed all the while
 	master := w.master()
 	for _, program := range []string{plan.AgentBinary, plan.ExecBinary} {
 		uncached(t, w.node.Path(program))
