@@ -2,10 +2,10 @@ package lock
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 
-	"github.com/opencontainers/go-digest"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -37,7 +37,7 @@ func (l *Lock) Digest() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return digest.FromBytes(b).String(), nil
+	return fmt.Sprintf("sha256:%x", sha256.Sum256(b)), nil
 }
 
 // YAML renders the lock for people: fields in the order of the types, two spaces of

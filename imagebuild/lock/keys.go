@@ -45,7 +45,7 @@ func (s *KeyStatement) Canonical() ([]byte, error) { return marshal(s) }
 
 // Validate checks everything that can be known from the statement alone.
 func (s *KeyStatement) Validate() error {
-	c := &checker{}
+	c := newChecker()
 	if s.Schema != KeysSchema {
 		c.bad("schema", "%q is not %q; this program reads no other", s.Schema, KeysSchema)
 	}

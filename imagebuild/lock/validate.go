@@ -9,8 +9,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/opencontainers/go-digest"
-
 	"slipway.build/slipway/agent/fault"
 )
 
@@ -19,7 +17,7 @@ import (
 // complete for every platform or says why it is unresolved. It returns one terminal error
 // that lists every problem with its field and value.
 func (l *Lock) Validate() error {
-	c := &checker{}
+	c := newChecker()
 	c.issue(l)
 	c.content(l)
 	return c.result()
@@ -27,7 +25,7 @@ func (l *Lock) Validate() error {
 
 // ValidateContent is Validate for a lock that was not issued yet, so has no number and no times.
 func (l *Lock) ValidateContent() error {
-	c := &checker{}
+	c := newChecker()
 	c.content(l)
 	return c.result()
 }
@@ -82,35 +80,44 @@ func (c *checker) content(l *Lock) {
 	}
 }
 
-// The forms of names come from the OCI distribution specification and from Go.
-var (
-	toolchainForm  = regexp.MustCompile(`^go1\.[0-9]+(\.[0-9]+|rc[0-9]+)?$`)
-	nameForm       = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	tagForm        = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
-	repositoryForm = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$`)
-	minorForm      = regexp.MustCompile(`^1\.[0-9]+$`)
-	platformForm   = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?$`)
-	sumForm        = regexp.MustCompile(`^h1:[A-Za-z0-9+/]{43}=$`)
-	hexForm        = regexp.MustCompile(`^[0-9a-f]{64}$`)
+// The forms of names come from the OCI distribution specification and from Go. They are compiled
+// when a lock is checked: the agent lives long, and seldom checks one.
+const (
+	toolchainForm  = `^go1\.[0-9]+(\.[0-9]+|rc[0-9]+)?$`
+	nameForm       = `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`
+	tagForm        = `^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`
+	repositoryForm = `^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$`
+	minorForm      = `^1\.[0-9]+$`
+	platformForm   = `^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?$`
+	sumForm        = `^h1:[A-Za-z0-9+/]{43}=$`
+	hexForm        = `^[0-9a-f]{64}$`
+	digestForm     = `^sha256:[0-9a-f]{64}$`
 )
 
-type checker struct{ problems []error }
+type checker struct {
+	problems []error
+	forms    map[string]*regexp.Regexp // compiled, by their text
+}
+
+func newChecker() *checker { return &checker{forms: map[string]*regexp.Regexp{}} }
 
 func (c *checker) bad(field, format string, a ...any) {
 	c.problems = append(c.problems, fmt.Errorf("%s: "+format, append([]any{field}, a...)...))
 }
 
-func (c *checker) match(field, value string, form *regexp.Regexp, want string) {
-	if !form.MatchString(value) {
+func (c *checker) match(field, value, form, want string) {
+	compiled := c.forms[form]
+	if compiled == nil {
+		compiled = regexp.MustCompile(form)
+		c.forms[form] = compiled
+	}
+	if !compiled.MatchString(value) {
 		c.bad(field, "%q is not %s", value, want)
 	}
 }
 
 func (c *checker) digest(field, value string) {
-	d, err := digest.Parse(value)
-	if err != nil || d.Algorithm() != digest.SHA256 {
-		c.bad(field, "%q is not a sha256 digest (sha256: and 64 hex digits)", value)
-	}
+	c.match(field, value, digestForm, "a sha256 digest (sha256: and 64 hex digits)")
 }
 
 func (c *checker) image(path string, img *Image) {

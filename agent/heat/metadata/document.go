@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"regexp"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -28,11 +28,22 @@ type Document struct {
 	fields map[string]json.RawMessage
 }
 
-// validName is what may be the name of a file. Deployments get theirs from templates.
-var validName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+:@=-]{0,199}$`)
+// maxName bounds the name of a file, in bytes.
+const maxName = 200
 
-// ValidName reports whether a name from outside may be the name of a file.
-func ValidName(name string) bool { return validName.MatchString(name) }
+// ValidName reports whether a name from outside may be the name of a file: letters, digits and
+// _.+:@=- in ASCII, beginning with a letter, a digit or _. Deployments get theirs from templates.
+func ValidName(name string) bool {
+	for i, c := range []byte(name) {
+		switch {
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '_':
+		case i > 0 && strings.IndexByte(".+:@=-", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return name != "" && len(name) <= maxName
+}
 
 // Parse reads a document. Anything but one JSON object of valid UTF-8 is an error.
 func Parse(name string, raw []byte) (Document, error) {

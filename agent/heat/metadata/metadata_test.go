@@ -263,3 +263,14 @@ func FuzzMetadata(f *testing.F) {
 		}
 	})
 }
+
+func TestNamesOfFilesFromOutsideAreNarrow(t *testing.T) {
+	for name, want := range map[string]bool{
+		"ec2": true, "_a": true, "9": true, "Deploy-1.2+x:@=_": true, strings.Repeat("a", 200): true,
+		"": false, ".": false, "..": false, "-rf": false, "a/b": false, "a b": false, "a\n": false, "a\x00": false, "ä": false, strings.Repeat("a", 201): false,
+	} {
+		if got := metadata.ValidName(name); got != want {
+			t.Errorf("%q: %v, want %v", name, got, want)
+		}
+	}
+}
