@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"slipway.build/slipway/agent/plan"
 )
 
 // Expectation is how a component's process is to be confined.
@@ -80,7 +82,7 @@ func (e Expectation) Faults(p, supervisor *Process) (faults []string) {
 }
 
 // ofEvery are the places below which systemd mounts what every confined unit has.
-var ofEvery = []string{"/dev", "/proc", "/sys", "/run", "/tmp", "/slipway-agent", "/exec.json"}
+var ofEvery = []string{"/dev", "/proc", "/sys", "/run", "/tmp", plan.ExecInRoot, plan.SpecInRoot}
 
 func (e Expectation) confinement(p *Process) (faults []string) {
 	fault := func(format string, a ...any) { faults = append(faults, fmt.Sprintf(format, a...)) }
