@@ -362,3 +362,15 @@ func TestListsOfKeysSelectTheirRows(t *testing.T) {
 		t.Errorf("events %v, %v", es, err)
 	}
 }
+
+func TestATransactionThatDoesNotBeginSaysWhyItsCallerWasCancelled(t *testing.T) {
+	s, _ := open(t, Options{})
+	why := errors.New("the stack is deleted")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	for range 20 { // the request is taken or not, as it happens
+		if err := s.Tx(ctx, func(context.Context, *Tx) error { return nil }); !errors.Is(err, why) {
+			t.Fatalf("error %v", err)
+		}
+	}
+}

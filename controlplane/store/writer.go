@@ -49,7 +49,7 @@ func (w *writer) do(ctx context.Context, fn func(context.Context, *Tx) error) er
 	case <-w.stop:
 		return ErrClosed
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case w.requests <- r:
 	}
 	// Once handed over the outcome must be known: a caller that left early could not tell
@@ -105,8 +105,8 @@ func (w *writer) batch(first *request) (alive bool) {
 		}
 	}
 	for r := first; r != nil; r = w.next(len(ran)) {
-		if err := r.ctx.Err(); err != nil {
-			r.result <- err
+		if r.ctx.Err() != nil {
+			r.result <- context.Cause(r.ctx)
 			continue
 		}
 		ok, err := w.run(ctx, dbtx, r)

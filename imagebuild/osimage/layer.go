@@ -22,7 +22,6 @@ import (
 type Layer struct {
 	entries    []entry
 	diffID     string
-	size       int64
 	components string
 }
 
@@ -41,7 +40,7 @@ func New(c Contents) (*Layer, error) {
 		return nil, fmt.Errorf("OS layer: %w", err)
 	}
 	sum := sha256.New()
-	if l.size, err = l.WriteTo(sum); err != nil {
+	if _, err := l.WriteTo(sum); err != nil {
 		return nil, err
 	}
 	l.diffID = "sha256:" + hex.EncodeToString(sum.Sum(nil))
@@ -50,9 +49,6 @@ func New(c Contents) (*Layer, error) {
 
 // DiffID returns the digest of the tar.
 func (l *Layer) DiffID() string { return l.diffID }
-
-// Size returns the length of the tar in bytes.
-func (l *Layer) Size() int64 { return l.size }
 
 // Components returns the digest of the components' lock that is baked in.
 func (l *Layer) Components() string { return l.components }

@@ -175,6 +175,9 @@ func (e *Engine) Run(ctx context.Context, root string, fence store.Fence) (Resul
 	defer e.leave(r)
 	if row.Status == store.InProgress {
 		if err := r.work(ctx); err != nil {
+			if ctx.Err() != nil && errors.Is(err, ctx.Err()) { // whatever noticed, the cause says why
+				err = context.Cause(ctx)
+			}
 			return Result{}, fmt.Errorf("run stack %s: %w", row.Name, err)
 		}
 	}

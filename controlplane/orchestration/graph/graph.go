@@ -38,9 +38,6 @@ func (g *Graph) Add(name string, needs ...string) {
 	}
 }
 
-// Nodes returns the nodes in the order in which they were added.
-func (g *Graph) Nodes() []string { return slices.Clone(g.order) }
-
 // Needs returns what the node needs directly, sorted.
 func (g *Graph) Needs(name string) []string { return slices.Sorted(slices.Values(g.needs[name])) }
 
@@ -48,7 +45,7 @@ func (g *Graph) Needs(name string) []string { return slices.Sorted(slices.Values
 func (g *Graph) Users(name string) []string { return slices.Sorted(slices.Values(g.users[name])) }
 
 // Sort returns the nodes so that each comes after all that it needs, and otherwise in the order
-// of Nodes. The error is a *CycleError, or says which need does not exist.
+// in which they were added. The error is a *CycleError, or says which need does not exist.
 func (g *Graph) Sort() ([]string, error) {
 	const (
 		visiting = 1
