@@ -103,9 +103,12 @@ func (c *Client) exchange(ctx context.Context, method, path, media string, body 
 		return 0, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
 		return 0, fault.Retriablef("read the answer: %w", err)
+	}
+	if len(raw) > maxAnswer {
+		return 0, fault.Retriablef("%s %s: the answer is longer than %d MiB", method, path, maxAnswer>>20)
 	}
 	if out == nil {
 		return resp.StatusCode, nil

@@ -23,18 +23,7 @@ func (c *Client) inside(ctx context.Context, id identity) (string, error) {
 
 // insideDefinition returns an object of the defined kind.
 func (c *Client) insideDefinition(ctx context.Context, id identity) (string, error) {
-	var definition struct {
-		Spec struct {
-			Group string `json:"group"`
-			Names struct {
-				Plural string `json:"plural"`
-			} `json:"names"`
-			Versions []struct {
-				Name   string `json:"name"`
-				Served bool   `json:"served"`
-			} `json:"versions"`
-		} `json:"spec"`
-	}
+	var definition definition
 	path := root(id.version) + "/customresourcedefinitions/" + url.PathEscape(id.name)
 	if err := c.request(ctx, http.MethodGet, path, "", nil, &definition); err != nil {
 		return "", err

@@ -54,6 +54,21 @@ func (c *Client) mapping(ctx context.Context, version, kind string) (resource, e
 	return resource{}, &fault.Error{Kind: fault.Retriable, Err: &noKindError{version, kind}}
 }
 
+// definition is what is read of a CustomResourceDefinition.
+type definition struct {
+	Spec struct {
+		Group string `json:"group"`
+		Names struct {
+			Kind   string `json:"kind"`
+			Plural string `json:"plural"`
+		} `json:"names"`
+		Versions []struct {
+			Name   string `json:"name"`
+			Served bool   `json:"served"`
+		} `json:"versions"`
+	} `json:"spec"`
+}
+
 // neverServed reports whether a kind that discovery does not have has no definition either: a
 // server that has just started knows the built-in kinds before the defined ones.
 func (c *Client) neverServed(ctx context.Context, id identity) (bool, error) {
@@ -61,23 +76,13 @@ func (c *Client) neverServed(ctx context.Context, id identity) (bool, error) {
 	if version == "" {
 		return true, nil // the core group is built in
 	}
-	var definitions struct {
-		Items []struct {
-			Spec struct {
-				Group string `json:"group"`
-				Names struct {
-					Kind string `json:"kind"`
-				} `json:"names"`
-			} `json:"spec"`
-		} `json:"items"`
-	}
-	if err := c.request(ctx, http.MethodGet, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "", nil, &definitions); err != nil {
+	defined := false
+	err := list(ctx, c, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", nil, func(d *definition) bool {
+		defined = d.Spec.Group == group && d.Spec.Names.Kind == id.kind
+		return !defined
+	})
+	if err != nil || defined {
 		return false, err
-	}
-	for _, d := range definitions.Items {
-		if d.Spec.Group == group && d.Spec.Names.Kind == id.kind {
-			return false, nil
-		}
 	}
 	// A group that another server serves comes back with that server.
 	var service struct {
@@ -85,7 +90,7 @@ func (c *Client) neverServed(ctx context.Context, id identity) (bool, error) {
 			Service *struct{} `json:"service"`
 		} `json:"spec"`
 	}
-	err := c.request(ctx, http.MethodGet, "/apis/apiregistration.k8s.io/v1/apiservices/"+url.PathEscape(version+"."+group), "", nil, &service)
+	err = c.request(ctx, http.MethodGet, "/apis/apiregistration.k8s.io/v1/apiservices/"+url.PathEscape(version+"."+group), "", nil, &service)
 	if gone(err) {
 		return true, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -48,7 +49,8 @@ func (c *Client) watchOnce(ctx context.Context, id identity, holds condition, st
 		return false, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	for dec := json.NewDecoder(resp.Body); ; {
+	// More than this of one object is a watch that is begun anew.
+	for dec := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)); ; {
 		var e event
 		if err := dec.Decode(&e); err != nil {
 			return false, fault.Retriablef("the watch ended: %w", err)

@@ -121,10 +121,13 @@ func (g *gatherer) run(ctx context.Context) error {
 
 // splay waits once, at random, when the operator asks for it.
 func (g *gatherer) splay(ctx context.Context) error {
-	if g.settings.Splay <= 0 {
+	g.round.Lock() // the teller may be in a round already
+	most := g.settings.Splay
+	g.round.Unlock()
+	if most <= 0 {
 		return nil
 	}
-	timer := time.NewTimer(rand.N(g.settings.Splay))
+	timer := time.NewTimer(rand.N(most))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

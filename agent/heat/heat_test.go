@@ -1,6 +1,7 @@
 package heat_test
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"testing"
 
 	"slipway.build/slipway/agent/heat/ledger"
+	"slipway.build/slipway/agent/heat/metadata"
+	"slipway.build/slipway/agent/heat/notify"
 	"slipway.build/slipway/agent/heat/testcloud"
 )
 
@@ -211,5 +214,27 @@ func TestAQuietServerIsAskedEverLessAndATokenIsKept(t *testing.T) {
 	r.polled(testcloud.Metadata, 3)
 	if n := r.cloud.Calls(testcloud.Token); n != 2 {
 		t.Errorf("%d tokens", n)
+	}
+}
+
+func TestASignalThatIsLeftDoesNotWaitForTheSplay(t *testing.T) {
+	r := newRig(t)
+	section := r.cloud.HeatSection()
+	section["splay"] = 3600
+	r.boot(section)
+	r.cloud.Deploy(testcloud.Deployment{ID: "d", Config: r.counting("d", "")})
+	doc, err1 := metadata.Parse("heat", r.cloud.Document())
+	listed, errs := metadata.Deployments([]metadata.Document{doc})
+	memory, err2 := ledger.Open(r.config.StateDir)
+	if err := errors.Join(append(errs, err1, err2)...); err != nil {
+		t.Fatal(err)
+	}
+	entry := ledger.Entry{ID: "d", Step: ledger.Finished, Telling: ledger.Pending, Target: notify.TargetOf(listed[0])}
+	if err := errors.Join(memory.Finish(entry, []byte(`{"deploy_status_code":0}`)), memory.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r.start() // looks for metadata within the hour
+	if result := r.cloud.AwaitResult("d"); result.Status != testcloud.Complete || r.runs("d") != 0 {
+		t.Errorf("%+v, ran %d times", result, r.runs("d"))
 	}
 }

@@ -71,9 +71,12 @@ func (c *Client) callWithin(ctx context.Context, limit time.Duration, endpoint, 
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
 		return fault.Retriablef("read the answer of etcd: %w", err)
+	}
+	if len(raw) > maxAnswer {
+		return fault.Retriablef("read the answer of etcd: it is longer than %d MiB", maxAnswer>>20)
 	}
 	if err := json.Unmarshal(raw, out); err != nil {
 		return fault.Retriablef("read the answer of etcd: %w", err)

@@ -99,6 +99,9 @@ func (c *CFN) client(ca string) *rest.Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ca != ca {
+		if c.private != nil {
+			c.private.Close()
+		}
 		c.ca, c.private = ca, &rest.Client{Roots: rest.Files(ca)}
 	}
 	return c.private

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"slipway.build/slipway/agent/heat/metadata"
 )
 
 // Drive is where the configuration drive is looked for.
@@ -57,7 +60,12 @@ func (d Drive) Read() (json.RawMessage, error) {
 }
 
 func readDrive(dir string) (json.RawMessage, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, "ec2", "latest", "meta-data.json"))
+	file, err := os.Open(filepath.Join(dir, "ec2", "latest", "meta-data.json"))
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration drive: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	raw, err := io.ReadAll(io.LimitReader(file, metadata.MaxSize))
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration drive: %w", err)
 	}

@@ -64,21 +64,6 @@ func (d Deployment) Environment() ([]string, error) {
 	return out, errors.Join(errs...)
 }
 
-// minSecret is the length from which an input's value counts as a secret to be taken out of
-// texts; shorter ones are words.
-const minSecret = 8
-
-// Secrets returns the values of inputs that must not appear in a text of ours.
-func (d Deployment) Secrets() []string {
-	var out []string
-	for _, input := range d.Inputs {
-		if text := input.Text(); len(text) >= minSecret {
-			out = append(out, text)
-		}
-	}
-	return out
-}
-
 // documentInputs returns inputs with the texts of those of type String.
 func documentInputs(raw json.RawMessage) (json.RawMessage, error) {
 	var inputs []map[string]json.RawMessage

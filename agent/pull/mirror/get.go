@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"slipway.build/slipway/agent/fault"
@@ -17,10 +18,10 @@ var ErrNotFound = errors.New("not found")
 // get asks a mirror for the bytes from the given one on up to, not with, the byte to of a path of
 // the distribution API; to is 0 for the end. The caller closes the body.
 func (s *Set) get(ctx context.Context, m *mirror, path string, from, to int64, accept string) (*http.Response, error) {
-	url := m.base + "/v2/" + path
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	address := m.base + "/v2/" + path
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, fault.Terminalf("GET %s: %w", url, err)
+		return nil, fault.Terminalf("GET %s: %w", address, err)
 	}
 	if accept != "" {
 		req.Header.Set("Accept", accept)
@@ -32,11 +33,16 @@ func (s *Set) get(ctx context.Context, m *mirror, path string, from, to int64, a
 	}
 	resp, err := s.Client.Do(req)
 	if err != nil {
-		return nil, fault.Retriablef("%w", err)
+		// net/http names the address after redirects, whose query may be a signature.
+		var addressed *url.Error
+		if errors.As(err, &addressed) {
+			err = addressed.Err
+		}
+		return nil, fault.Retriablef("GET %s: %w", address, err)
 	}
 	if err := s.checkStatus(m, resp, from, ranged); err != nil {
 		_ = resp.Body.Close()
-		return nil, fmt.Errorf("GET %s: %w", url, err)
+		return nil, fmt.Errorf("GET %s: %w", address, err)
 	}
 	return resp, nil
 }
