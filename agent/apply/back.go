@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -31,6 +32,7 @@ func (t *transition) fallback() uint64 {
 // the generation that was good before, if there is one; before the switch it starts again what
 // was stopped for it.
 func (t *transition) fail(ctx context.Context, cause error) error {
+	t.remember()
 	signals := t.failure(ctx, cause)
 	undo := t.switched()
 	target := t.known().Previous
@@ -68,6 +70,24 @@ func (t *transition) fail(ctx context.Context, cause error) error {
 		err = t.handOver()
 	}
 	return errors.Join(verdict{fmt.Errorf("generation %d failed: %w", t.known().Generation, cause)}, err)
+}
+
+// remember keeps the plan that is left for whoever asks what it would have changed: its generation is
+// collected. It is kept before the failure is journalled, and counts from then on.
+func (t *transition) remember() {
+	delivery, err := t.delivery, error(nil)
+	if len(delivery.Envelope) == 0 {
+		delivery, err = t.Generations.Delivery(t.entry.Generation)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return // it was never staged, and nobody has it any more
+	}
+	if err == nil {
+		err = t.Generations.KeepFailed(t.entry.Generation, delivery)
+	}
+	if err != nil {
+		t.Log.Warn("the plan that failed is not kept for `slipway-agent diff`", "error", err)
+	}
 }
 
 // failure returns the signals that tell of a failure, that of the node's own deployment first.

@@ -96,6 +96,9 @@ func (a *Applier) Collect(ctx context.Context) error {
 		}
 		plans = append(plans, g)
 	}
+	if err := a.Generations.DropFailed(func(number uint64) bool { return number > current }); err != nil {
+		return err
+	}
 	if err := a.collectReferred(plans); err != nil {
 		return err
 	}

@@ -75,6 +75,7 @@ func (a *Applier) leave(known []journal.Entry, current uint64, actor string) (*t
 	if err != nil {
 		return nil, err
 	}
+	t.remember()
 	reason := "rolled back by " + actor
 	return t, t.commit(func(entry *journal.Entry) {
 		entry.Step, entry.Actor, entry.Target, entry.Undo, entry.Jobs = journal.Returning, actor, target, true, jobs
@@ -90,6 +91,7 @@ func (a *Applier) byHand(entry journal.Entry) *transition {
 // giveUp leaves a plan that has not been switched to.
 func (a *Applier) giveUp(entry journal.Entry, current uint64, actor string) (*transition, error) {
 	t := a.byHand(entry)
+	t.remember()
 	reason := "given up by " + actor + " before the switch"
 	signal := t.signal(protocol.Failed)
 	signal.Actor, signal.Reason = actor, reason

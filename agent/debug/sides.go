@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"slipway.build/slipway/agent/generation"
+	"slipway.build/slipway/agent/journal"
 	"slipway.build/slipway/agent/protocol"
 	"slipway.build/slipway/agent/trust"
 )
@@ -22,7 +24,7 @@ type side struct {
 }
 
 // Diff compares the current generation with another: the one with that number, the delivery
-// in that file, or, for "", the newest other one on disk that is newer or was before.
+// in that file, or, for "", the newest other one: that of a plan that failed since, or the one before.
 func (n *Node) Diff(ctx context.Context, other string) (*Diff, error) {
 	f := n.look(ctx)
 	if f.genErr != nil {
@@ -61,11 +63,17 @@ func (n *Node) side(ctx context.Context, f *facts, g *generation.Generation) *si
 	return s
 }
 
-// sideOf finds another generation on disk; number 0 chooses one.
+// sideOf finds another generation that is on disk, or failed; number 0 chooses the newest.
 func (n *Node) sideOf(ctx context.Context, f *facts, number uint64) (*side, error) {
-	others := n.others(f) // the newest first
 	var known []string
-	for _, g := range others {
+	failed := n.failed(ctx, f)
+	if failed != nil {
+		if number == failed.Generation || number == 0 {
+			return failed, nil
+		}
+		known = append(known, strconv.FormatUint(failed.Generation, 10))
+	}
+	for _, g := range n.others(f) { // the newest first
 		if number == g.Number || number == 0 {
 			return n.side(ctx, f, g), nil
 		}
@@ -78,6 +86,28 @@ func (n *Node) sideOf(ctx context.Context, f *facts, number uint64) (*side, erro
 		return nil, fmt.Errorf("generation %d is the current one", number)
 	}
 	return nil, fmt.Errorf("generation %d is not on this node; there are, beside the current %d: %s", number, f.number, strings.Join(known, ", "))
+}
+
+// failed returns the plan that failed last, nil when none did since the current generation, a newer
+// one is being applied, or what is kept of it does not hold.
+func (n *Node) failed(ctx context.Context, f *facts) *side {
+	number, delivery, err := n.store().Failed()
+	if err != nil || number < f.number || slices.ContainsFunc(n.others(f), func(g *generation.Generation) bool { return g.Number >= number }) {
+		return nil
+	}
+	entry := f.entry(number)
+	if entry == nil || entry.Step != journal.Abandoned && entry.Step != journal.Returning {
+		return nil
+	}
+	verifier, err := n.verifier()
+	if err != nil {
+		return nil
+	}
+	checked, err := verifier.Check(ctx, delivery)
+	if err != nil {
+		return nil
+	}
+	return &side{Side: Side{Generation: number, Step: string(entry.Step), Reason: entry.Reason}, gen: n.store().Of(checked), checked: checked}
 }
 
 // sideFile reads a delivery, which must hold on this node.

@@ -10,4 +10,5 @@
 //	generations/<n>/exec/<unit>.json
 //	generations/<n>/roots/<image>/  hard links into the image store, and mount points
 //	generations/<n>/start           names of the units to start, one a line
+//	failed/<n>.json                 what the plan that failed last came with
 package generation

@@ -142,7 +142,8 @@ func (s *Store) specPath(number uint64, unit string) string {
 // Sweep removes what interrupted staging, switching and removal left behind.
 func (s *Store) Sweep() error {
 	base := filepath.Join(s.Root, "generations")
-	if err := errors.Join(durable.Sweep(s.Root), durable.Sweep(base), durable.Sweep(filepath.Join(s.Current(), "exec"))); err != nil {
+	if err := errors.Join(durable.Sweep(s.Root), durable.Sweep(base), durable.Sweep(filepath.Join(s.Root, failedDir)),
+		durable.Sweep(filepath.Join(s.Current(), "exec"))); err != nil {
 		return fmt.Errorf("sweep the generations: %w", err)
 	}
 	entries, err := os.ReadDir(base)

@@ -240,6 +240,12 @@ func breakages() []breakage {
 				})
 				w.plane.Publish(w.ctx, p, lock, signature)
 				w.plane.Await(w.ctx, p.Deployment, protocol.RolledBack)
+				out := w.node.do("slipway-agent", "diff")
+				for _, says := range []string{"from generation 1 (confirmed)", fmt.Sprintf("to   generation %d (abandoned)", p.Generation), "argument + --fail"} {
+					if !strings.Contains(out, says) {
+						w.t.Errorf("diff does not say %q:\n%s", says, out)
+					}
+				}
 			}, recovers},
 		{"control plane away", "", "control-plane-away", "cannot be reached",
 			func(w *world) { w.plane.Close() }, recovers},
