@@ -47,10 +47,7 @@ func (d *Restart) Do(ctx context.Context, job Job) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	var ended error
-	for err := range results {
-		ended = errors.Join(ended, err)
-	}
+	ended := drive.Wait(results)
 	// A job that failed may be healed by systemd's own restarts; the unit's state decides.
 	if err := health.Await(ctx, d.Systemd, []string{name}, nil); err != nil {
 		return Outcome{Log: d.Logs(ctx, name, logLines)}, errors.Join(ended, err)

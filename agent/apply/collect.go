@@ -41,11 +41,11 @@ func (a *Applier) tidy(parent context.Context) {
 }
 
 // Sweep removes what interrupted writes, fetches and removals left half done. No application may
-// be fetching or staging.
+// be staging; what others are writing or fetching meanwhile is left to them.
 func (a *Applier) Sweep() error {
 	state := filepath.Join(a.Generations.Root, "state")
-	err := errors.Join(a.Puller.Store.Sweep(), a.Generations.Sweep(), a.Certificates.Sweep(),
-		durable.Sweep(a.Secrets.Dir), durable.Sweep(state), durable.Sweep(filepath.Join(state, "identity")))
+	err := errors.Join(a.Puller.Sweep(), a.Generations.Sweep(), a.Certificates.Sweep(),
+		durable.Sweep(a.Secrets.Dir), durable.Sweep(state), durable.Sweep(filepath.Join(state, "identity")), a.Trust.Sweep())
 	if err != nil {
 		return fmt.Errorf("clean up after an earlier run: %w", err)
 	}
@@ -227,6 +227,9 @@ func (a *Applier) mounted(ctx context.Context, current uint64) ([]uint64, error)
 	return numbers, nil
 }
 
+// maxMount bounds one line of a mount table; the options of an overlay take whole pages.
+const maxMount = 1 << 20
+
 // mountsOf reads the generations that a mount table's roots are in (proc_pid_mountinfo(5)).
 func mountsOf(path string) ([]uint64, error) {
 	file, err := os.Open(path)
@@ -236,7 +239,9 @@ func mountsOf(path string) ([]uint64, error) {
 	defer func() { _ = file.Close() }()
 	const rootField = 3
 	var numbers []uint64
-	for lines := bufio.NewScanner(file); lines.Scan(); {
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, maxMount)
+	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
 		if len(fields) <= rootField {
 			continue
@@ -249,6 +254,9 @@ func mountsOf(path string) ([]uint64, error) {
 		if n, err := strconv.ParseUint(number, 10, 64); err == nil && !slices.Contains(numbers, n) {
 			numbers = append(numbers, n)
 		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return numbers, nil
 }

@@ -2,7 +2,6 @@ package apply
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"slipway.build/slipway/agent/generation"
@@ -60,33 +59,19 @@ func (t *transition) queueAndWait(ctx context.Context, jobs []drive.Job) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for err := range results {
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	return drive.Wait(results)
 }
 
 // start queues all outstanding jobs as one batch, in which systemd orders them. It does not wait
-// for their ends: health does, by the units' states. What was queued is off the list.
-func (t *transition) start(ctx context.Context) error {
+// for their ends: health does, by the units' states. What was queued is off the list. The results
+// come on the channel until ctx ends.
+func (t *transition) start(ctx context.Context) (results <-chan error, err error) {
 	jobs, err := t.due(ctx, t.checked.Plan)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if len(jobs) == 0 {
-		return nil
+	if results, err = t.Systemd.Queue(ctx, jobs); err != nil || len(jobs) == 0 {
+		return results, err
 	}
-	results, err := t.Systemd.Queue(ctx, jobs)
-	if err != nil {
-		return err
-	}
-	go func() {
-		for err := range results {
-			if err != nil && ctx.Err() == nil {
-				t.Log.Info("a job did not end as done", "error", err)
-			}
-		}
-	}()
-	return t.commit(func(entry *journal.Entry) { entry.Jobs = nil })
+	return results, t.commit(func(entry *journal.Entry) { entry.Jobs = nil })
 }

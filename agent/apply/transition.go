@@ -227,9 +227,22 @@ func (t *transition) pair() (next, previous *generation.Generation, err error) {
 // tasks, each as soon as what it needs is there.
 func (t *transition) settle(ctx context.Context) error {
 	p := t.checked.Plan
-	if err := t.start(ctx); err != nil {
+	jobs, stop := context.WithCancel(ctx)
+	results, err := t.start(jobs)
+	if err != nil {
+		stop()
 		return err
 	}
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for err := range results {
+			if err != nil && jobs.Err() == nil {
+				t.Log.Info("a job did not end as done", "error", err)
+			}
+		}
+	})
+	defer watching.Wait()
+	defer stop()
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return health.AwaitBefore(gctx, t.Systemd, startUnits(p), t.patience(), func(active, total int, waiting string) {

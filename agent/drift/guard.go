@@ -10,6 +10,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
+	"slipway.build/slipway/agent/durable"
 	"slipway.build/slipway/agent/generation"
 	"slipway.build/slipway/agent/journal"
 	"slipway.build/slipway/agent/plan"
@@ -200,9 +201,19 @@ func (g *Guard) arm(ctx context.Context) {
 	}
 	g.disarm()
 	g.armed = next
+	g.sweep()
 	g.watch()
 	g.Log.Info("the current generation is guarded", "generation", next.number, "things", len(next.wants))
 	g.check(ctx)
+}
+
+// sweep removes what a repair that was cut off left half written.
+func (g *Guard) sweep() {
+	for dir := range g.armed.dirs {
+		if err := durable.Sweep(dir); err != nil {
+			g.Log.Warn("what an interrupted repair left stays", "error", err)
+		}
+	}
 }
 
 func (g *Guard) disarm() {

@@ -145,15 +145,10 @@ func (g *Guard) settle(ctx context.Context) bool {
 		jobs = append(jobs, drive.Job{Unit: unit, Action: action})
 	}
 	slices.SortFunc(jobs, func(a, b drive.Job) int { return strings.Compare(a.Unit, b.Unit) })
-	results, err := g.Systemd.Queue(ctx, jobs)
-	if err != nil {
+	// How the jobs end is told by the units' states.
+	if _, err := g.Systemd.Queue(ctx, jobs); err != nil {
 		g.Log.Error("units that drift had reached are not restarted", "error", err)
-		return false
 	}
-	go func() {
-		for range results { // the units' states tell; the channel only has to be drained
-		}
-	}()
 	return false
 }
 

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // tempPrefix begins the names of temporary files; nothing else of the agent's is called so.
@@ -26,15 +28,13 @@ func WriteFile(name string, content []byte, mode os.FileMode) error {
 // it to the caller's own user. The file never exists under its name with another owner or mode.
 func WriteOwned(name string, content []byte, mode os.FileMode, owner string) (err error) {
 	dir := filepath.Dir(name)
-	// Always in the directory itself: a rename is atomic only within one file system, and what is
-	// left of it is found there.
-	file, err := os.CreateTemp(dir, tempPrefix+filepath.Base(name)+"-")
+	file, err := createTemp(dir, filepath.Base(name))
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("write %s: %w", name, err), ignoreMissing(os.Remove(file.Name())))
+			err = fmt.Errorf("write %s: %w", name, err)
 		}
 	}()
 	_, err = file.Write(content)
@@ -47,13 +47,47 @@ func WriteOwned(name string, content []byte, mode os.FileMode, owner string) (er
 	if err == nil {
 		err = file.Sync()
 	}
-	if err := errors.Join(err, file.Close()); err != nil {
-		return err
+	if err == nil {
+		err = os.Rename(file.Name(), name)
 	}
-	if err := os.Rename(file.Name(), name); err != nil {
-		return err
+	if err != nil {
+		return errors.Join(err, ignoreMissing(os.Remove(file.Name())), file.Close())
 	}
-	return SyncDir(dir)
+	return errors.Join(file.Close(), SyncDir(dir))
+}
+
+// createTemp makes a temporary file and locks it, so that Sweep knows that somebody writes it. It is
+// always in the directory itself: a rename is atomic only within one file system, and what is left of
+// it is found there.
+func createTemp(dir, base string) (*os.File, error) {
+	for {
+		file, err := os.CreateTemp(dir, tempPrefix+base+"-")
+		if err != nil {
+			return nil, err
+		}
+		lost, err := lockTemp(file)
+		if err == nil && !lost {
+			return file, nil
+		}
+		if err := errors.Join(err, ignoreMissing(os.Remove(file.Name())), file.Close()); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// lockTemp locks a temporary file, which a Sweep may have removed just before.
+func lockTemp(file *os.File) (lost bool, err error) {
+	switch err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return true, nil // a Sweep is about to
+	case err != nil:
+		return false, fmt.Errorf("lock %s: %w", file.Name(), err)
+	}
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &stat); err != nil {
+		return false, err
+	}
+	return stat.Nlink == 0, nil
 }
 
 func ignoreMissing(err error) error {
@@ -158,8 +192,8 @@ func RemoveAll(path string) error {
 // IsTemporary reports whether a file name is one that only an interrupted call leaves.
 func IsTemporary(name string) bool { return strings.HasPrefix(name, tempPrefix) }
 
-// Sweep removes what interrupted writes and removals left in a directory, not below it. One that
-// is not there has nothing left in it.
+// Sweep removes what interrupted writes and removals left in a directory, not below it. A file that
+// is being written now is no such thing. A directory that is not there has nothing left in it.
 func Sweep(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -167,10 +201,27 @@ func Sweep(dir string) error {
 	}
 	for _, entry := range entries {
 		if IsTemporary(entry.Name()) {
-			if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
+			if err := sweep(filepath.Join(dir, entry.Name()), entry.Type()); err != nil {
 				return fmt.Errorf("sweep %s: %w", dir, err)
 			}
 		}
 	}
 	return nil
+}
+
+func sweep(path string, kind fs.FileMode) error {
+	if !kind.IsRegular() {
+		return os.RemoveAll(path)
+	}
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	defer func() { _ = file.Close() }()
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+		return nil // somebody writes it
+	} else if err != nil {
+		return err
+	}
+	return ignoreMissing(os.Remove(path))
 }

@@ -209,14 +209,10 @@ func (w *wait) inactive(ctx context.Context, unit string, state drive.State) (bo
 		return false, nil
 	}
 	w.requeued[unit] = time.Now()
-	results, err := w.driver.Queue(ctx, []drive.Job{{Unit: unit, Action: drive.Start}})
-	if err != nil {
+	// How the job ends is told by the unit's state.
+	if _, err := w.driver.Queue(ctx, []drive.Job{{Unit: unit, Action: drive.Start}}); err != nil {
 		return false, fmt.Errorf("start %s again: %w", unit, err)
 	}
-	go func() {
-		for range results { // the states tell; the channel only has to be drained
-		}
-	}()
 	return false, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,6 +48,8 @@ type Puller struct {
 
 	// Counts grow with every pull.
 	Counts Counts
+
+	fetching sync.RWMutex // read-locked by each Pull, locked by Sweep
 }
 
 // Counts says where the bytes of images came from.
@@ -76,6 +79,8 @@ func (p *Puller) Pull(ctx context.Context, wants []Want, registries []string, pr
 	if len(missing) == 0 {
 		return nil
 	}
+	p.fetching.RLock()
+	defer p.fetching.RUnlock()
 	if err := durable.MkdirAll(p.Store.Dir, 0o755); err != nil {
 		return fmt.Errorf("make the image store: %w", err)
 	}

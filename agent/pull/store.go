@@ -80,8 +80,8 @@ func (s *Store) Has(want Want) bool {
 	return true
 }
 
-// Sweep removes what interrupted fetches and removals left behind. Call it once, before the first
-// fetch.
+// Sweep removes what interrupted fetches and removals left behind. Nothing may be being fetched: whoever
+// has a Puller calls its Sweep.
 func (s *Store) Sweep() error {
 	entries, err := os.ReadDir(s.Dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -2,7 +2,6 @@ package renewal
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -94,11 +93,7 @@ func (r *Restarter) restart(ctx context.Context, p *plan.Plan, unit string, owed
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for err := range results {
-		errs = append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
+	if err := drive.Wait(results); err != nil {
 		return err
 	}
 	done := slices.DeleteFunc(slices.Clone(owed), func(o journal.Owed) bool { return o.Unit != unit })

@@ -71,6 +71,14 @@ func (v *Verifier) learnLockKeys(signed protocol.Signed) error {
 	return nil
 }
 
+// Sweep removes what an interrupted Learn left half written.
+func (v *Verifier) Sweep() error {
+	if v.LockKeys == "" {
+		return nil
+	}
+	return durable.Sweep(filepath.Dir(v.LockKeys))
+}
+
 // statement returns the statement of lock keys in force, nil when there is none. It was verified
 // when it was accepted; nobody but root can write where it is kept.
 func (v *Verifier) statement() (*lock.KeyStatement, error) {

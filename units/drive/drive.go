@@ -67,7 +67,8 @@ type Driver interface {
 	// Reload reads all unit files again (and runs the generators).
 	Reload(ctx context.Context) error
 	// Queue queues all jobs in the order given and returns once systemd has accepted them. The
-	// results come on the channel, one for each job as it ends, nil for done; then it is closed.
+	// results come on the channel, one for each job as it ends or as ctx does, nil for done; then it is
+	// closed. It has room for all of them, so nobody has to read it.
 	Queue(ctx context.Context, jobs []Job) (<-chan error, error)
 	// States returns the states of the units named; an unknown unit is not-found and inactive.
 	States(ctx context.Context, units []string) (map[string]State, error)
