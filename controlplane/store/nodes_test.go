@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,5 +82,37 @@ func TestFactIsSetOnce(t *testing.T) {
 			}
 			return err
 		})
+	}
+}
+
+func TestNodesAreFoundInTheProjectsClustersAlone(t *testing.T) {
+	s, _ := open(t, Options{})
+	do(t, s, func(ctx context.Context, tx *Tx) error {
+		for _, project := range []string{"mine", "theirs"} {
+			c := &Cluster{ProjectID: project, UserID: "u", Name: "k8s", Status: CreateComplete}
+			if err := tx.InsertCluster(ctx, c); err != nil {
+				return err
+			}
+			if err := tx.InsertNode(ctx, &Node{ID: "id-" + project, ClusterID: c.UUID, Name: "a", Role: RoleMaster, PodIndex: 1}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, c := range []struct{ project, ident, want string }{
+		{"mine", "a", "id-mine"}, {"mine", "id-mine", "id-mine"}, {"mine", "id-theirs", ""}, {"theirs", "a", "id-theirs"},
+		{"", "a", "id-mine id-theirs"}, {"nobody", "a", ""}, {"mine", "b", ""},
+	} {
+		found, err := s.FindNodes(t.Context(), c.project, c.ident)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, n := range found {
+			ids = append(ids, n.ID)
+		}
+		if got := strings.Join(ids, " "); got != c.want {
+			t.Errorf("project %q, node %q: found %q, want %q", c.project, c.ident, got, c.want)
+		}
 	}
 }
