@@ -118,11 +118,15 @@ test-faults: test-deps ## the fault matrix: every system call of a plan's applic
 	@$(GO) test -count=1 -v -timeout 90m ./test/faults -full -summary $(CURDIR)/bin/faults.txt $(FAULT_ARGS)
 	@cat bin/faults.txt
 
+.PHONY: test-heat
+test-heat: test-deps build ## Heat mode against a real Keystone and Heat of Debian's, in a container: ten minutes (needs root)
+	@CGO_ENABLED=0 $(GO) test -tags heat -count=1 -v -timeout 60m -parallel 6 ./test/heat | grep -vE '^=== (RUN|PAUSE|CONT|NAME)'
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, govulncheck
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "lint: not gofmt'ed: $$bad" >&2; exit 1; }
-	@$(GO) vet -tags 'e2e acceptance' ./...
-	@$(GO) run $(STATICCHECK) -tags 'e2e acceptance' ./...
+	@$(GO) vet -tags 'e2e acceptance heat' ./...
+	@$(GO) run $(STATICCHECK) -tags 'e2e acceptance heat' ./...
 	@out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1) && echo 'lint: govulncheck found nothing' || { \
 	  if grep -qE 'dial tcp|no such host|i/o timeout|unexpected status|403 Forbidden|proxyconnect' <<<"$$out"; then echo 'lint: govulncheck skipped: it or its database cannot be fetched from here'; \
 	  else echo "$$out" >&2; exit 1; fi; }

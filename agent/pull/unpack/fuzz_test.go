@@ -3,10 +3,13 @@ package unpack
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"io"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
 
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/imagebuild/lock"
@@ -20,7 +23,17 @@ func FuzzLayer(f *testing.F) {
 	_ = w.WriteHeader(&tar.Header{Name: "usr/bin/x", Size: 1, Typeflag: tar.TypeReg})
 	_, _ = io.WriteString(w, "x")
 	_ = w.Close()
+	var packed bytes.Buffer
+	g := gzip.NewWriter(&packed)
+	_, _ = g.Write(stream.Bytes())
+	_ = g.Close()
+	z, err := zstd.NewWriter(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Add(stream.Bytes(), 0)
+	f.Add(z.EncodeAll(stream.Bytes(), nil), 1)
+	f.Add(packed.Bytes(), 2)
 	f.Add([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0}, 1)
 	f.Add([]byte{0x1f, 0x8b, 8, 0, 0}, 2)
 	f.Fuzz(func(t *testing.T, raw []byte, kind int) {
