@@ -44,18 +44,11 @@ func (d *Bundle) Do(ctx context.Context, job Job) (outcome Outcome, err error) {
 		return Outcome{}, err
 	}
 	size := protocol.MaxArchive - written.left
-	waits := backoff.Backoff{}
-	for {
-		err := d.Upload.Archive(ctx, job.Request.ID, size, io.NewSectionReader(file, 0, size))
-		if err == nil {
-			break
-		}
-		if fault.IsTerminal(err) {
-			return Outcome{}, fmt.Errorf("deliver the archive of %d bytes: %w", size, err)
-		}
-		if wait := waits.Wait(ctx); wait != nil {
-			return Outcome{}, fmt.Errorf("deliver the archive of %d bytes: %w (last: %w)", size, wait, err)
-		}
+	var waits backoff.Backoff
+	if err := waits.Retry(ctx, func(ctx context.Context) error {
+		return d.Upload.Archive(ctx, job.Request.ID, size, io.NewSectionReader(file, 0, size))
+	}); err != nil {
+		return Outcome{}, fmt.Errorf("deliver the archive of %d bytes: %w", size, err)
 	}
 	return Outcome{Results: []protocol.ActionResult{{
 		Name: "archive", Status: protocol.ResultOK,

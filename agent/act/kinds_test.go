@@ -253,14 +253,3 @@ func TestRebootAsksSystemdAndNeverSucceeds(t *testing.T) {
 		t.Errorf("asked of systemd: %v", got)
 	}
 }
-
-func TestTheCurrentBootIsTheSameUntilTheNext(t *testing.T) {
-	one, err := act.CurrentBoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	two, err := act.CurrentBoot()
-	if err != nil || one != two || !strings.Contains(one, "/") {
-		t.Errorf("%q and %q, %v", one, two, err)
-	}
-}

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"slipway.build/slipway/agent/boot"
 	"slipway.build/slipway/agent/journal"
 )
 
@@ -19,16 +18,16 @@ var errDeadline = errors.New("the plan's deadline has passed")
 // Uptime returns the name of the running boot and the time since it began, which no setting of
 // the clock changes (clock_gettime(2), CLOCK_BOOTTIME). Without the name, times of different
 // boots cannot be told apart, and each process counts on its own.
-func Uptime() (boot string, since time.Duration) {
+func Uptime() (id string, since time.Duration) {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
 		return "", 0
 	}
-	raw, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	id, err := boot.ID()
 	if err != nil {
 		return "", 0
 	}
-	return strings.TrimSpace(string(raw)), time.Duration(now.Nano())
+	return id, time.Duration(now.Nano())
 }
 
 // spent is how long was worked on an entry, by now. Time while the node was off does not count.

@@ -15,7 +15,6 @@ import (
 
 	"slipway.build/slipway/agent/backoff"
 	"slipway.build/slipway/agent/durable"
-	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/agent/join"
 	"slipway.build/slipway/agent/journal"
 	"slipway.build/slipway/agent/plan"
@@ -85,22 +84,15 @@ func (m *Maker) Renew(ctx context.Context, wanted []plan.Certificate) error {
 
 func (m *Maker) request(ctx context.Context, requests []protocol.CertificateRequest) (map[string]string, error) {
 	waits := backoff.Backoff{First: 50 * time.Millisecond, Max: 5 * time.Second}
-	for {
+	chains := map[string]string{}
+	err := waits.Retry(ctx, func(ctx context.Context) error {
 		responses, err := m.API.Certificates(ctx, requests)
-		if err == nil {
-			chains := map[string]string{}
-			for _, response := range responses {
-				chains[response.Name] = response.Certificate
-			}
-			return chains, nil
+		for _, response := range responses {
+			chains[response.Name] = response.Certificate
 		}
-		if fault.IsTerminal(err) {
-			return nil, err
-		}
-		if wait := waits.Wait(ctx); wait != nil {
-			return nil, fault.Retriablef("%w (last: %w)", wait, err)
-		}
-	}
+		return err
+	})
+	return chains, err
 }
 
 // NextRenewal returns when the first of the pairs is to be renewed: now for one that is missing or

@@ -14,6 +14,7 @@ import (
 	"slipway.build/slipway/agent/act"
 	"slipway.build/slipway/agent/action"
 	"slipway.build/slipway/agent/apply"
+	"slipway.build/slipway/agent/boot"
 	"slipway.build/slipway/agent/bundle"
 	"slipway.build/slipway/agent/conditions"
 	"slipway.build/slipway/agent/debug"
@@ -47,7 +48,7 @@ func (c Config) actions(a *apply.Applier, w *watched, api controlPlane, outbox *
 			}},
 			action.Check: &act.Check{Checkers: checkers(w, node, current)},
 		},
-		Boot: act.CurrentBoot, Now: time.Now, Log: log,
+		Boot: boot.ID, Now: time.Now, Log: log,
 	}
 }
 

@@ -9,12 +9,16 @@ import (
 )
 
 // The bounds of the outbox, for a node whose control plane is away for days. Past them, what later
-// signals have overtaken is dropped, the oldest first: observations, and phases and beginnings
-// whose outcome is in the outbox. If that is not enough, the longest texts go. A verdict is never
-// dropped: their number is bounded by the plans and actions that came.
+// signals have overtaken is dropped, the oldest first: observations, phases and beginnings whose
+// outcome is in the outbox, and all but the newest refusals of what was none of this node's. If that
+// is not enough, the longest texts go. A verdict is never dropped: their number is bounded by the
+// plans and actions that came.
 const (
 	maxQueued      = 512
 	maxQueuedBytes = 4 << 20
+	// keptRefusals is how many refusals stay of what is no plan of this node: whoever may write a plan
+	// file can make any number of them.
+	keptRefusals = 16
 )
 
 // cutNote stands where a text was that had to go.
@@ -75,7 +79,7 @@ func bound(bucket *bbolt.Bucket, most, bytes int) error {
 // overtakenOf says which signals tell nothing any more that a later one does not.
 func overtakenOf(queued []Queued) map[int]bool {
 	out := map[int]bool{}
-	observed := false
+	observed, refusals := false, 0
 	ended := map[string]bool{} // deployments and actions with a verdict further on
 	for i := len(queued) - 1; i >= 0; i-- {
 		signal := queued[i].Signal
@@ -83,6 +87,9 @@ func overtakenOf(queued []Queued) map[int]bool {
 		case protocol.Observed:
 			out[i] = observed
 			observed = true
+		case protocol.Refused:
+			refusals++
+			out[i] = refusals > keptRefusals
 		case protocol.Acted:
 			if signal.Action == nil {
 				continue

@@ -100,3 +100,21 @@ func TestBelowItsBoundsNothingIsDropped(t *testing.T) {
 		t.Errorf("%d signals are left of 200", got)
 	}
 }
+
+func TestRefusalsOfWhatIsNoPlanOfTheNodeAreBounded(t *testing.T) {
+	j, err := journal.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	const sent = 560
+	for n := range sent {
+		if err := j.Enqueue(protocol.Signal{ID: fmt.Sprint(n), Phase: protocol.Refused, Reason: "it is for another node"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := all(t, j)
+	if len(left) > 512 || left[len(left)-1].ID != fmt.Sprint(sent-1) {
+		t.Errorf("%d are left, the last is %s", len(left), left[len(left)-1].ID)
+	}
+}

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"slipway.build/slipway/agent/backoff"
 )
 
 // Path is where the running agent listens; its directory is systemd's to clear at a reboot.
@@ -78,14 +80,21 @@ func (s *Server) Serve(ctx context.Context, listener *net.UnixListener) error {
 	defer stop()
 	var answers sync.WaitGroup
 	defer answers.Wait()
+	var waits backoff.Backoff
 	for {
 		conn, err := listener.AcceptUnix()
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			return fmt.Errorf("the agent's local socket: %w", err)
+			// No descriptor left, or no memory: the node's work goes on without being asked.
+			s.Log.Warn("nobody can ask the agent on the node now; it listens on", "error", err)
+			if err := waits.Wait(ctx); err != nil {
+				return err
+			}
+			continue
 		}
+		waits.Reset()
 		answers.Go(func() {
 			defer func() { _ = conn.Close() }()
 			s.answer(ctx, conn)

@@ -70,6 +70,36 @@ func TestWhatIsNoRequestIsRefused(t *testing.T) {
 	}
 }
 
+func TestASocketThatTakesNobodyInDoesNotEndTheAgent(t *testing.T) {
+	listener, err := Listen(filepath.Join(t.TempDir(), "agent.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := listener.Close(); err != nil { // so that each try to take somebody in fails
+		t.Fatal(err)
+	}
+	tries := make(chan struct{}, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	server := &Server{Log: slog.New(slog.NewTextHandler(told(tries), nil))}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ctx, listener) }()
+	for range 2 {
+		<-tries
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the server ended with %v", err)
+	}
+}
+
+// told is told of each line of a log.
+type told chan struct{}
+
+func (c told) Write(p []byte) (int, error) {
+	c <- struct{}{}
+	return len(p), nil
+}
+
 func TestNoAgentIsToldApart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "agent.sock")
 	if _, err := Ask(t.Context(), path, Request{Do: RollBack}); !errors.Is(err, ErrNoAgent) {

@@ -16,7 +16,6 @@ import (
 
 	"slipway.build/slipway/agent/backoff"
 	"slipway.build/slipway/agent/durable"
-	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/agent/plan"
 )
 
@@ -62,15 +61,12 @@ func (k *Keeper) Ensure(ctx context.Context, wanted []plan.Secret) error {
 
 func (k *Keeper) fetch(ctx context.Context, secret plan.Secret) ([]byte, error) {
 	waits := backoff.Backoff{First: 50 * time.Millisecond, Max: 5 * time.Second}
-	for {
-		value, err := k.API.Secret(ctx, secret.Name, secret.Version)
-		if err == nil || fault.IsTerminal(err) {
-			return value, err
-		}
-		if wait := waits.Wait(ctx); wait != nil {
-			return nil, fault.Retriablef("%w (last: %w)", wait, err)
-		}
-	}
+	var value []byte
+	err := waits.Retry(ctx, func(ctx context.Context) (err error) {
+		value, err = k.API.Secret(ctx, secret.Name, secret.Version)
+		return err
+	})
+	return value, err
 }
 
 // Collect removes the values whose file names are not in keep. What has no name of ours stays.

@@ -21,6 +21,7 @@ func (o *Outbox) clean(signal *protocol.Signal) {
 	secrets := o.secrets()
 	signal.Reason = tail(redact.Text(signal.Reason, secrets...), maxReason)
 	signal.Log = tail(redact.Text(signal.Log, secrets...), maxLog)
+	signal.Outputs = cleanOutputs(signal.Outputs, secrets)
 	if signal.Action == nil {
 		return
 	}
@@ -34,6 +35,21 @@ func (o *Outbox) clean(signal *protocol.Signal) {
 		action.Results[i].Message = tail(redact.Text(action.Results[i].Message, secrets...), maxMessage)
 	}
 	signal.Action = &action
+}
+
+// cleanOutputs returns what tasks found out, each text without secrets and bounded.
+func cleanOutputs(outputs map[string]map[string]string, secrets []string) map[string]map[string]string {
+	if outputs == nil {
+		return nil
+	}
+	clean := make(map[string]map[string]string, len(outputs))
+	for task, found := range outputs {
+		clean[task] = make(map[string]string, len(found))
+		for name, text := range found {
+			clean[task][name] = tail(redact.Text(text, secrets...), maxMessage)
+		}
+	}
+	return clean
 }
 
 // tail returns at most limit bytes of the end of text.

@@ -13,7 +13,7 @@ import (
 func (o *Outbox) Observe(conditions []protocol.Condition) error {
 	conditions, secrets := slices.Clone(conditions), o.secrets()
 	for i := range conditions {
-		conditions[i].Message = redact.Text(conditions[i].Message, secrets...)
+		conditions[i].Message = tail(redact.Text(conditions[i].Message, secrets...), maxReason)
 	}
 	signal := protocol.Signal{Phase: protocol.Observed, Conditions: conditions}
 	o.fill(&signal)

@@ -23,7 +23,8 @@ const (
 	batch = 64
 	// maxLog bounds a signal's log excerpt in bytes; the end is what counts.
 	maxLog = 8 << 10
-	// maxReason bounds a signal's reason, maxMessage the message of one result of an action.
+	// maxReason bounds a signal's reason and the message of a condition, maxMessage the message of one
+	// result of an action and one output of a task.
 	maxReason  = 8 << 10
 	maxMessage = 1 << 10
 	// pace is the least time between two progress reports.

@@ -122,7 +122,8 @@ func TestSignalsLeaveRedactedAndBounded(t *testing.T) {
 	j := open(t, t.TempDir())
 	defer func() { _ = j.Close() }()
 	outbox := signal.New(j, "node", func() []string { return []string{"the-join-token"} }, slog.New(slog.DiscardHandler))
-	err := outbox.Report(protocol.Signal{Phase: protocol.Failed, Reason: "the-join-token was refused", Log: strings.Repeat("x", 20000) + " password=hunter2 end"})
+	err := outbox.Report(protocol.Signal{Phase: protocol.Failed, Reason: "the-join-token was refused", Log: strings.Repeat("x", 20000) + " password=hunter2 end",
+		Outputs: map[string]map[string]string{"snapshot": {"said": "the-join-token " + strings.Repeat("y", 20000) + " password=hunter2 end"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,6 +134,18 @@ func TestSignalsLeaveRedactedAndBounded(t *testing.T) {
 	got := r.got[0]
 	if strings.Contains(got.Reason, "the-join-token") || strings.Contains(got.Log, "hunter2") || len(got.Log) > 8<<10 || !strings.HasSuffix(got.Log, "end") {
 		t.Errorf("left as %q, log of %d bytes", got.Reason, len(got.Log))
+	}
+	if said := got.Outputs["snapshot"]["said"]; strings.Contains(said, "the-join-token") || strings.Contains(said, "hunter2") || len(said) > 1<<10 || !strings.HasSuffix(said, "end") {
+		t.Errorf("an output left as %q", said)
+	}
+	if err := outbox.Observe([]protocol.Condition{{Type: "Odd", Message: strings.Repeat("z", 20000) + " the-join-token end"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := outbox.Flush(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if said := r.got[1].Conditions[0].Message; strings.Contains(said, "the-join-token") || len(said) > 8<<10 || !strings.HasSuffix(said, "end") {
+		t.Errorf("a condition left as %q", said)
 	}
 }
 

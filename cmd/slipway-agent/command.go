@@ -79,9 +79,7 @@ func runCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := journalLog()
 			daemon.Launch(config, os.Args, os.Environ(), log)
-			alive, stop := notify(cmd.Context())
-			defer stop()
-			alive()
+			defer notify(cmd.Context())()
 			ctx, cancel := context.WithCancel(cmd.Context())
 			defer besideHeat(ctx, config.ConfigFile, log)()
 			defer cancel()

@@ -30,9 +30,7 @@ func heatCommand(format *string) *cobra.Command {
 	run := &cobra.Command{
 		Use: "run", Short: "Collect this server's metadata, run its deployments, signal Heat", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			alive, stop := notify(cmd.Context())
-			defer stop()
-			alive()
+			defer notify(cmd.Context())()
 			config := heatPaths()
 			if plans {
 				config.Hooks.Plans = heat.FilePlans{Path: filepath.Join(config.StateDir, "plan.json"), Status: status.Path}

@@ -2,28 +2,23 @@ package main
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// notify speaks to systemd for the agent's own unit: alive says that the agent is up (it may wait
-// for a configuration for long, and nothing must wait for that) and feeds the watchdog until
-// stop is called.
-func notify(ctx context.Context) (alive, stop func()) {
+// notify tells systemd that the agent's own unit is up (it may wait for a configuration for long, and
+// nothing must wait for that), and feeds the watchdog until stop is called.
+func notify(ctx context.Context) (stop func()) {
+	// Without systemd there is nobody to tell; that is no error.
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	alive = func() {
-		// Without systemd there is nobody to tell; that is no error.
-		_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
-		go func() {
-			defer close(done)
-			feed(ctx)
-		}()
-	}
-	return alive, func() {
+	var feeding sync.WaitGroup
+	feeding.Go(func() { feed(ctx) })
+	return func() {
 		cancel()
-		<-done
+		feeding.Wait()
 	}
 }
 
