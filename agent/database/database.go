@@ -24,6 +24,22 @@ func Open(dir, name string, buckets ...string) (*bbolt.DB, error) {
 		return nil, fmt.Errorf("open the %s: %w", name, err)
 	}
 	path := filepath.Join(dir, name+".db")
+	// A database that a power loss left without its first pages could never be opened again, and one
+	// that it left without its name would have forgotten all that was committed to it.
+	err := durable.Create(path, func(temp string) error {
+		db, err := open(temp, name, buckets)
+		if err != nil {
+			return err
+		}
+		return db.Close()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the %s: %w", name, err)
+	}
+	return open(path, name, buckets)
+}
+
+func open(path, name string, buckets []string) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, NoFreelistSync: true})
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, fmt.Errorf("open the %s %s: another slipway-agent holds it", name, path)
