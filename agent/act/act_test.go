@@ -167,7 +167,7 @@ func (r *rig) answers(delivery protocol.ActionDelivery) []protocol.Signal {
 // await waits until the last answer to an action has that status, and returns it.
 func (r *rig) await(delivery protocol.ActionDelivery, status protocol.ActionStatus) protocol.Signal {
 	r.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		answers := r.answers(delivery)
 		if n := len(answers); n > 0 && answers[n-1].Action.Status == status {

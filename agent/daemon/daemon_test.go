@@ -47,7 +47,7 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	me, err := user.Current()
 	if err != nil {
@@ -89,7 +89,7 @@ func newRig(t *testing.T) *rig {
 				{Name: "slipway-b.service", Text: "[Unit]\nAfter=slipway-a.service\n[Service]\nExecStart=/x " + plan.Current + "/files/b/config\n", Start: true, Exec: exec("b")},
 				{Name: "slipway-a.service", Text: "[Service]\n", Start: true, Exec: exec("a")},
 			},
-			Deadline: plan.Duration(30 * time.Second),
+			Deadline: plan.Duration(4 * time.Minute),
 		}
 	}
 	t.Cleanup(r.stop)
@@ -190,7 +190,7 @@ func TestTheSamePlanDoesNothing(t *testing.T) {
 	r.apply(r.desired(1), protocol.Healthy)
 	r.stop()
 	r.systemd.Forget()
-	signals, polls := len(r.plane.Signals()), r.plane.Polls()
+	signals, polls := r.reports(), r.plane.Polls()
 	r.start()
 	for r.plane.Polls() < polls+2 { // the second poll means that the first answer was dealt with
 		time.Sleep(time.Millisecond)
@@ -199,7 +199,7 @@ func TestTheSamePlanDoesNothing(t *testing.T) {
 	if actions := r.systemd.Actions(); len(actions) != 0 {
 		t.Errorf("systemd was asked %v", actions)
 	}
-	if now := len(r.plane.Signals()); now != signals {
+	if now := r.reports(); now != signals {
 		t.Errorf("%d new signals", now-signals)
 	}
 }
@@ -266,7 +266,7 @@ func TestAFailingPlanGoesBack(t *testing.T) {
 		t.Errorf("current is %s, want 3", r.current())
 	}
 	// What nobody needs is collected after the report.
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(filepath.Join(r.config.Root, "generations", "2")); os.IsNotExist(err) {
 			break
 		}
@@ -289,13 +289,21 @@ func TestADeadlineSaysWhatWasAwaited(t *testing.T) {
 	r := newRig(t)
 	r.systemd.Decide(func(drive.Job) drive.State { return drive.State{Load: "loaded", Active: "activating", Sub: "start"} })
 	r.ready()
-	p := r.desired(1)
-	p.Deadline = plan.Duration(300 * time.Millisecond)
-	signal := r.apply(p, protocol.Failed)
-	if !strings.Contains(signal.Reason, "slipway-a.service (activating, start)") || !strings.Contains(signal.Reason, "deadline") {
-		t.Errorf("reason %q", signal.Reason)
+	var reason string
+	for number, deadline := range longer {
+		p := r.desired(uint64(number + 1))
+		p.Deadline = plan.Duration(deadline)
+		reason = r.apply(p, protocol.Failed).Reason
+		if strings.Contains(reason, "slipway-a.service (activating, start)") && strings.Contains(reason, "deadline") {
+			return
+		}
 	}
+	t.Errorf("reason %q", reason)
 }
+
+// longer are deadlines for what must run out of time, but only after it got somewhere: how long
+// that takes is the machine's matter.
+var longer = []time.Duration{300 * time.Millisecond, time.Second, 3 * time.Second, 10 * time.Second, 30 * time.Second}
 
 func TestANewerPlanReplacesOneUnderWay(t *testing.T) {
 	r := newRig(t)

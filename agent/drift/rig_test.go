@@ -159,7 +159,7 @@ func (r *rig) now() protocol.Condition {
 // eventually waits for a condition; how long is no part of what is tested.
 func (r *rig) eventually(what string, holds func() bool) {
 	r.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("it does not happen: %s; condition %+v", what, r.now())
 		}

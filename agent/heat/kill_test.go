@@ -60,7 +60,7 @@ func (r *rig) died(cmd *exec.Cmd) {
 	go func() { ended <- cmd.Wait() }()
 	select {
 	case <-ended:
-	case <-time.After(time.Minute):
+	case <-time.After(4 * time.Minute):
 		_ = cmd.Process.Kill()
 		<-ended
 		r.t.Fatalf("the agent has not reached the step\n%s", r.log.String())

@@ -34,7 +34,7 @@ func (r *rig) beside() (sign func(*plan.Plan) protocol.Delivery) {
 	r.put("agent/agent.yaml", plane.AgentConfig(nodeID), 0o600)
 	r.put("agent/trust/lock.pub", string(public), 0o644)
 	dir := filepath.Join(r.dir, "agent")
-	plans := heat.FilePlans{Path: filepath.Join(r.dir, "plans", "plan.json"), Status: filepath.Join(dir, "status.json"), TakeUp: 3 * time.Second}
+	plans := heat.FilePlans{Path: filepath.Join(r.dir, "plans", "plan.json"), Status: filepath.Join(dir, "status.json"), TakeUp: 4 * time.Minute}
 	r.config.Hooks.Plans = plans
 	if err := os.MkdirAll(filepath.Dir(plans.Path), 0o700); err != nil {
 		r.t.Fatal(err)
@@ -60,7 +60,7 @@ func (r *rig) beside() (sign func(*plan.Plan) protocol.Delivery) {
 		p.Issued, p.Expires = now, now.Add(time.Hour)
 		p.Images, p.Units, p.Registries = []plan.Image{}, []plan.Unit{}, []string{"http://127.0.0.1:1"}
 		p.Certificates, p.Secrets, p.Tasks = []plan.Certificate{}, []plan.Secret{}, []plan.Task{}
-		p.Schema, p.Lock, p.Deadline = plan.Schema, digest, plan.Duration(30*time.Second)
+		p.Schema, p.Lock, p.Deadline = plan.Schema, digest, plan.Duration(4*time.Minute)
 		p.Node = plan.Node{ID: nodeID, Name: "n", Cluster: nodeID, Role: "worker", Address: "10.0.0.9"}
 		envelope, err := plan.Seal(r.t.Context(), p, plane.PlanKey)
 		if err != nil {
@@ -85,6 +85,11 @@ func TestASignedPlanFromHeatIsAppliedByTheApplierOfAllPlans(t *testing.T) {
 	if got := r.read("agent/root/current/files/a/file"); got != "of the plan" {
 		t.Errorf("the node has %q", got)
 	}
+	r.stop() // and now it does not wait for long
+	plans, _ := r.config.Hooks.Plans.(heat.FilePlans)
+	plans.TakeUp = 10 * time.Second
+	r.config.Hooks.Plans = plans
+	r.start()
 	r.cloud.Deploy(testcloud.Deployment{ID: "p2", Group: "slipway", Config: map[string]any{"delivery": forged}})
 	result := r.cloud.AwaitResult("p2")
 	text, _ := result.Outputs["deploy_stderr"].(string)

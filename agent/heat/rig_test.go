@@ -139,7 +139,7 @@ func (r *rig) counting(id, more string) string {
 // await waits for something that the status file shows.
 func (r *rig) await(what string, holds func(*heat.Status) bool) {
 	r.t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(4 * time.Minute)
 	for time.Now().Before(deadline) {
 		if s, err := heat.ReadStatus(r.config.StatusFile); err == nil && holds(s) {
 			return

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -181,8 +182,9 @@ func TestWeakPoint7TheNodeTellsWhatItDoesAndWhatDoesNotWork(t *testing.T) {
 	r.start()
 	r.await("a deployment that runs", func(s *status) bool { return len(s.Deployments) == 1 && s.Deployments[0].Step == ledger.Started })
 	r.await("its output", func(*status) bool { return strings.Contains(r.read("log/d-d.log"), "step one") })
-	r.cloud.Fail(testcloud.Metadata, 503, 503, 503, 503, 503, 503)
+	r.cloud.Fail(testcloud.Metadata, slices.Repeat([]int{503}, 10_000)...) // until it was seen
 	r.await("the source that is away", func(s *status) bool { return strings.Contains(s.Faults["heat"], "503") })
+	r.cloud.Heal(testcloud.Metadata)
 	r.put("gate", "", 0o600)
 	r.cloud.AwaitResult("d")
 	r.await("the source that is back", func(s *status) bool { return len(s.Faults) == 0 && s.Deployments[0].Telling == ledger.Sent })
@@ -192,11 +194,23 @@ func TestWeakPoint7TheNodeTellsWhatItDoesAndWhatDoesNotWork(t *testing.T) {
 func TestWeakPoint8WhatHangsIsEndedAndReportedAndTheNextOneRuns(t *testing.T) {
 	r := newRig(t)
 	r.boot(r.cloud.HeatSection())
-	r.cloud.Deploy(testcloud.Deployment{ID: "hangs", Config: "#!/bin/sh\necho so far\nsleep 600", Options: map[string]any{"timeout": 0.3}})
-	r.cloud.Deploy(testcloud.Deployment{ID: "next", Config: r.counting("next", "")})
 	r.start()
-	result := r.cloud.AwaitResult("hangs")
-	if text, _ := result.Outputs["deploy_stderr"].(string); result.Status != testcloud.Failed || !strings.Contains(text, "time limit of 300ms") || result.Outputs["deploy_stdout"] != "so far\n" {
+	var result testcloud.Result
+	// The limit has to be one within which a script gets to its first line.
+	for limit := 300 * time.Millisecond; limit < time.Minute; limit *= 4 {
+		id := "hangs-" + limit.String()
+		r.cloud.Deploy(testcloud.Deployment{ID: id, Config: "#!/bin/sh\necho so far\nsleep 600", Options: map[string]any{"timeout": limit.Seconds()}})
+		r.cloud.Deploy(testcloud.Deployment{ID: "next", Config: r.counting("next", "")})
+		result = r.cloud.AwaitResult(id)
+		if text, _ := result.Outputs["deploy_stderr"].(string); result.Status != testcloud.Failed || !strings.Contains(text, "time limit of "+limit.String()) {
+			t.Fatalf("%+v", result)
+		}
+		if result.Outputs["deploy_stdout"] == "so far\n" {
+			break
+		}
+		r.cloud.Withdraw("next")
+	}
+	if result.Outputs["deploy_stdout"] != "so far\n" {
 		t.Errorf("%+v", result)
 	}
 	if result := r.cloud.AwaitResult("next"); result.Status != testcloud.Complete {
@@ -299,12 +313,14 @@ func TestAnAcceptedSignalThatChangesNothingIsRepeated(t *testing.T) {
 
 func TestASignalIsNotRepeatedOnceTheActionIsOver(t *testing.T) {
 	r := newRig(t)
-	r.config.Repeats = []time.Duration{500 * time.Millisecond, 500 * time.Millisecond, 500 * time.Millisecond}
+	r.config.Repeats = []time.Duration{2 * time.Second, 2 * time.Second, 2 * time.Second}
 	r.boot(r.cloud.HeatSection())
 	r.cloud.Deploy(testcloud.Deployment{ID: "create", Resource: "x", Config: r.counting("create", "")})
 	r.start()
 	r.cloud.AwaitResult("create")
-	r.cloud.Deploy(testcloud.Deployment{ID: "update", Resource: "x", Config: r.counting("update", "sleep 2; echo of the update")})
+	r.cloud.Deploy(testcloud.Deployment{ID: "update", Resource: "x", Config: r.counting("update", "while [ ! -e "+filepath.Join(r.dir, "gate")+" ]; do sleep 0.02; done; echo of the update")})
+	r.told("create", ledger.Superseded) // when it was to be repeated, at the latest
+	r.put("gate", "", 0o600)
 	result := r.cloud.AwaitResult("update")
 	if result.Outputs["deploy_stdout"] != "of the update\n" {
 		t.Errorf("a repeat of the create answered for the update: %+v", result)

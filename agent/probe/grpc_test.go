@@ -24,7 +24,7 @@ func socket(t *testing.T) (net.Listener, plan.Probe) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = listener.Close() })
-	return listener, plan.Probe{URL: "grpc+unix://" + path, Timeout: plan.Duration(20 * time.Second)}
+	return listener, plan.Probe{URL: "grpc+unix://" + path, Timeout: plan.Duration(patience)}
 }
 
 func TestAGRPCServerSaysWhetherItServes(t *testing.T) {

@@ -16,8 +16,14 @@ import (
 	"slipway.build/slipway/agent/probe"
 )
 
+// patience is more than any answer takes that is to be had.
+const patience = time.Minute
+
 func ask(t *testing.T, p plan.Probe) error {
 	t.Helper()
+	if p.Timeout == 0 {
+		p.Timeout = plan.Duration(patience)
+	}
 	prober, err := probe.New(p)
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +40,7 @@ func TestStatusDecides(t *testing.T) {
 			w.WriteHeader(http.StatusFound)
 		case "/slow":
 			select {
-			case <-time.After(10 * time.Second):
+			case <-time.After(10 * patience):
 			case <-r.Context().Done():
 			}
 		default:
@@ -71,7 +77,7 @@ func TestAConnectionIsKeptAndReplaced(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
-	prober, err := probe.New(plan.Probe{URL: server.URL + "/"})
+	prober, err := probe.New(plan.Probe{URL: server.URL + "/", Timeout: plan.Duration(patience)})
 	if err != nil {
 		t.Fatal(err)
 	}

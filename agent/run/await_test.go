@@ -21,7 +21,7 @@ func waiting(t *testing.T, server *httptest.Server) *supervisor {
 		t.Fatal(err)
 	}
 	s, _ := spec(t)
-	s.Await = &plan.Probe{URL: server.URL, Timeout: plan.Duration(5 * time.Second)}
+	s.Await = &plan.Probe{URL: server.URL, Timeout: plan.Duration(time.Minute)}
 	return &supervisor{spec: s, stderr: os.Stderr, notify: notify}
 }
 

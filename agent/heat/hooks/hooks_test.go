@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -107,25 +108,41 @@ func TestOutputsOfAnEarlierRunAreGone(t *testing.T) {
 func TestWhatTakesTooLongIsEndedWithItsChildrenAndSaysSo(t *testing.T) {
 	r, dir := newRunner(t)
 	pidFile := filepath.Join(dir, "pid")
-	result := run(t, r, deployment(t, "script", "#!/bin/sh\ntrap '' TERM\necho begun\nsleep 600 &\necho $! > "+pidFile+"\nwait\nwait", `"options":{"timeout":"0.5"}`))
-	if result.Status != hooks.StatusTimeout || result.Stdout != "begun\n" || !strings.Contains(result.Stderr, "time limit of 500ms") {
-		t.Errorf("%+v", result)
+	script := "#!/bin/sh\ntrap '' TERM\nsleep 600 &\necho $! > " + pidFile + "\necho begun\nwait\nwait"
+	// The limit has to be one within which a script gets so far.
+	for limit := 500 * time.Millisecond; ; limit *= 4 {
+		result := run(t, r, deployment(t, "script", script, fmt.Sprintf(`"options":{"timeout":"%g"}`, limit.Seconds())))
+		if result.Status != hooks.StatusTimeout || !strings.Contains(result.Stderr, "time limit of "+limit.String()) {
+			t.Errorf("%+v", result)
+		}
+		if result.Stdout == "begun\n" {
+			break
+		}
+		if limit > time.Minute {
+			t.Fatalf("%+v", result)
+		}
 	}
-	raw, err := os.ReadFile(pidFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pid int
-	if err := json.Unmarshal(raw, &pid); err != nil {
-		t.Fatal(err)
-	}
-	deadline := time.Now().Add(30 * time.Second)
+	pid := pidIn(t, pidFile)
+	deadline := time.Now().Add(2 * time.Minute)
 	for alive(pid) {
 		if time.Now().After(deadline) {
 			t.Fatalf("process %d goes on", pid)
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// pidIn reads the number of a process that a script wrote.
+func pidIn(t *testing.T, path string) (pid int) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &pid); err != nil {
+		t.Fatal(err)
+	}
+	return pid
 }
 
 // alive says whether a process runs; one that is dead and not reaped does not.
@@ -140,12 +157,17 @@ func alive(pid int) bool {
 func jsonText(v any) string { raw, _ := json.Marshal(v); return string(raw) }
 
 func TestAChildThatGoesOnDoesNotHoldTheDeployment(t *testing.T) {
-	r, _ := newRunner(t)
-	r.Grace = 100 * time.Millisecond
-	result := run(t, r, deployment(t, "script", "#!/bin/sh\nsleep 5 &\necho done", ""))
+	r, dir := newRunner(t)
+	pidFile := filepath.Join(dir, "pid")
+	result := run(t, r, deployment(t, "script", "#!/bin/sh\nsleep 600 &\necho $! > "+pidFile+"\necho done", ""))
 	if result.Status != 0 || result.Stdout != "done\n" {
 		t.Errorf("%+v", result)
 	}
+	child := pidIn(t, pidFile)
+	if !alive(child) {
+		t.Error("the child was ended with the script, or waited for")
+	}
+	_ = syscall.Kill(child, syscall.SIGKILL)
 }
 
 func TestTheEndOfTheAgentIsNoResult(t *testing.T) {

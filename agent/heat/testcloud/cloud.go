@@ -97,6 +97,13 @@ func (c *Cloud) Fail(kind string, statuses ...int) {
 	c.faults[kind] = append(c.faults[kind], statuses...)
 }
 
+// Heal forgets the failures of a kind that have not happened yet.
+func (c *Cloud) Heal(kind string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.faults, kind)
+}
+
 // Left says how many failures of a kind have not happened yet.
 func (c *Cloud) Left(kind string) int {
 	c.mu.Lock()
@@ -127,7 +134,7 @@ func (c *Cloud) now() time.Time {
 // Await waits until something that holds of the cloud is so; every change asks again.
 func (c *Cloud) Await(what string, holds func() bool) {
 	c.t.Helper()
-	deadline := time.After(time.Minute)
+	deadline := time.After(4 * time.Minute)
 	for {
 		c.mu.Lock()
 		bumped := c.bumped

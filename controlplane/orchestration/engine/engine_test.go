@@ -117,7 +117,7 @@ func (b *bench) claim(kind string, preempts bool) {
 }
 
 func spec(files map[string]string, params map[string]any) engine.Spec {
-	return engine.Spec{ID: store.NewID(), Name: "k8s-abc", Cluster: "c", Project: "p", Actor: "alice", Template: "cluster.yaml", Files: files, Parameters: params, Timeout: time.Minute}
+	return engine.Spec{ID: store.NewID(), Name: "k8s-abc", Cluster: "c", Project: "p", Actor: "alice", Template: "cluster.yaml", Files: files, Parameters: params, Timeout: 5 * time.Minute}
 }
 
 func (b *bench) create(s engine.Spec) string {
@@ -137,7 +137,7 @@ func (b *bench) tryCreate(s engine.Spec) error {
 
 func (b *bench) run(id string) engine.Result {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	res, err := b.engine.Run(ctx, id, b.fence)
 	if err != nil {
@@ -292,19 +292,49 @@ func TestBoundOfOneHoldsForCallsButNotForWaits(t *testing.T) {
 	if c.MostInFlight() != 1 {
 		t.Errorf("%d calls at once", c.MostInFlight())
 	}
-	c2 := &fake.Cloud{Delay: 20 * time.Millisecond}
+	// The first four calls for ports return only when all four are under way; while they are,
+	// a fifth would have time to come.
+	four, calls := make(chan struct{}), 0
+	var mu sync.Mutex
+	c2 := &fake.Cloud{Script: func(ctx context.Context, c fake.Call) error {
+		if _, port := c.Properties["name"]; !port || c.Operation != fake.Create || !strings.Contains(c.Stack, "ports") {
+			return nil
+		}
+		mu.Lock()
+		calls++
+		n := calls
+		mu.Unlock()
+		if n == 4 {
+			time.AfterFunc(20*time.Millisecond, func() { close(four) })
+		}
+		if n <= 4 {
+			select {
+			case <-four:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	}}
 	b = newBench(t, c2, engine.Options{Parallel: 4})
-	b.run(b.create(spec(cluster, map[string]any{"count": 20})))
+	if res := b.run(b.create(spec(cluster, map[string]any{"count": 20}))); res.Status != store.CreateComplete {
+		t.Fatalf("%+v", res)
+	}
 	if c2.MostInFlight() != 4 {
 		t.Errorf("%d calls at once, want 4", c2.MostInFlight())
 	}
 }
 
 func TestFailureCarriesItsRootCauseUpAndStopsTheRest(t *testing.T) {
+	var b *bench
+	var id string
 	c := &fake.Cloud{Script: func(ctx context.Context, c fake.Call) error {
 		switch {
 		case c.Name == "deployment" && c.Operation == fake.Await && c.Properties["needs"] != nil:
 			if len(c.Stack) > 0 && strings.Contains(c.Stack, "-1-") {
+				for b.states(id)["masters.1.server"] != store.CreateComplete && ctx.Err() == nil {
+					time.Sleep(time.Millisecond) // the two need not know of each other
+				}
 				return fault.Terminalf("image kube-apiserver: expected sha256:aa, found sha256:bb")
 			}
 			<-ctx.Done() // a peer that will never be healthy
@@ -312,8 +342,8 @@ func TestFailureCarriesItsRootCauseUpAndStopsTheRest(t *testing.T) {
 		}
 		return nil
 	}}
-	b := newBench(t, c, engine.Options{})
-	id := b.create(spec(cluster, nil))
+	b = newBench(t, c, engine.Options{})
+	id = b.create(spec(cluster, nil))
 	res := b.run(id)
 	want := "resource masters.1.deployment: image kube-apiserver: expected sha256:aa, found sha256:bb"
 	if res.Status != store.CreateFailed || res.Reason != want {
@@ -401,10 +431,16 @@ func TestDeadlineFailsWithWhatItWaitedFor(t *testing.T) {
 		return nil
 	}
 	t.Run("of the stack", func(t *testing.T) {
-		b := newBench(t, &fake.Cloud{Script: block}, engine.Options{})
-		s := spec(cluster, map[string]any{"count": 1})
-		s.Timeout = 300 * time.Millisecond
-		res := b.run(b.create(s))
+		var res engine.Result
+		// How long it takes to come to where it waits is the machine's matter.
+		for limit := 300 * time.Millisecond; limit < time.Minute; limit *= 3 {
+			b := newBench(t, &fake.Cloud{Script: block}, engine.Options{})
+			s := spec(cluster, map[string]any{"count": 1})
+			s.Timeout = limit
+			if res = b.run(b.create(s)); strings.Contains(res.Reason, "last heard") {
+				break
+			}
+		}
 		for _, want := range []string{"resource masters.0.deployment: the deadline passed after ", "await node master-0", "last heard: pulling 40 of 100 MB"} {
 			if res.Status != store.CreateFailed || !strings.Contains(res.Reason, want) {
 				t.Errorf("%+v lacks %s", res, want)
@@ -412,18 +448,23 @@ func TestDeadlineFailsWithWhatItWaitedFor(t *testing.T) {
 		}
 	})
 	t.Run("of a resource that is tried again", func(t *testing.T) {
-		b := newBench(t, &fake.Cloud{Script: func(ctx context.Context, c fake.Call) error {
-			if c.Name == "extra" {
-				return block(ctx, c)
+		var res engine.Result
+		for limit := 500 * time.Millisecond; limit < time.Minute; limit *= 3 {
+			b := newBench(t, &fake.Cloud{Script: func(ctx context.Context, c fake.Call) error {
+				if c.Name == "extra" {
+					return block(ctx, c)
+				}
+				return nil
+			}}, engine.Options{Deadline: func(typ string) time.Duration {
+				if typ == "Fake::Thing" {
+					return limit
+				}
+				return 0
+			}})
+			if res = b.run(b.create(spec(cluster, map[string]any{"extra": true}))); strings.HasSuffix(res.Reason, "no quota") {
+				break
 			}
-			return nil
-		}}, engine.Options{Deadline: func(typ string) time.Duration {
-			if typ == "Fake::Thing" {
-				return 500 * time.Millisecond
-			}
-			return 0
-		}})
-		res := b.run(b.create(spec(cluster, map[string]any{"extra": true})))
+		}
 		if res.Status != store.CreateFailed || !strings.HasPrefix(res.Reason, "resource extra: the deadline passed after ") || !strings.HasSuffix(res.Reason, "failed attempts: no quota") {
 			t.Errorf("%+v", res)
 		}
