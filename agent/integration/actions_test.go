@@ -237,7 +237,7 @@ func killedInAction(t *testing.T, w *world) {
 	// The component takes long to be ready, so that the kill comes in the middle.
 	w.apply(protocol.Healthy, func(p *plan.Plan) {
 		exec := unitOf(p, alpha).Exec
-		exec.Args[slices.Index(exec.Args, "--delay")+1] = "3s"
+		exec.Args[slices.Index(exec.Args, "--delay")+1] = "10s"
 	})
 	before := invocations(w)
 	request := w.plane.Act(w.ctx, nodeID, action.Restart, action.Arguments{Unit: alpha}, nil)
@@ -261,7 +261,7 @@ func killedInAction(t *testing.T, w *world) {
 func planGoesAhead(t *testing.T, w *world) {
 	p, lock, signature := w.next(func(p *plan.Plan) {
 		exec := unitOf(p, alpha).Exec
-		exec.Args[slices.Index(exec.Args, "--delay")+1] = "8s"
+		exec.Args[slices.Index(exec.Args, "--delay")+1] = "10s"
 	})
 	w.plane.Publish(w.ctx, p, lock, signature)
 	w.plane.Await(w.ctx, p.Deployment, protocol.Switched)

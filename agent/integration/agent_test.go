@@ -47,7 +47,7 @@ func TestANodeFromFirstBootOn(t *testing.T) {
 func firstPlan(t *testing.T, w *world) {
 	w.apply(protocol.Healthy)
 	var phases []protocol.Phase
-	for _, signal := range w.plane.Signals() {
+	for _, signal := range w.reports() {
 		if !slices.Contains(phases, signal.Phase) {
 			phases = append(phases, signal.Phase)
 		}
@@ -74,6 +74,11 @@ func firstPlan(t *testing.T, w *world) {
 			t.Errorf("%s: %v, %v; want mode %v", name, info, err, mode)
 		}
 	}
+}
+
+// reports are the signals about deployments: those about conditions come when they will.
+func (w *world) reports() []protocol.Signal {
+	return slices.DeleteFunc(w.plane.Signals(), func(s protocol.Signal) bool { return s.Phase == protocol.Observed })
 }
 
 func isolation(t *testing.T, w *world) {
@@ -109,14 +114,14 @@ func invocations(w *world) map[string]string {
 }
 
 func idempotence(t *testing.T, w *world) {
-	before, signals, polls := invocations(w), len(w.plane.Signals()), w.plane.Polls()
+	before, signals, polls := invocations(w), len(w.reports()), w.plane.Polls()
 	w.node.do("systemctl", "restart", plan.AgentUnit)
 	w.node.eventually("the agent asks for its plan twice", func() bool { return w.plane.Polls() >= polls+2 })
 	if after := invocations(w); after[alpha] != before[alpha] || after[beta] != before[beta] {
 		t.Errorf("units were restarted: %v, before %v", after, before)
 	}
-	if now := len(w.plane.Signals()); now != signals {
-		t.Errorf("%d new signals: %+v", now-signals, w.plane.Signals()[signals:])
+	if now := w.reports(); len(now) != signals {
+		t.Errorf("new signals: %+v", now[signals:])
 	}
 }
 
@@ -145,9 +150,9 @@ func hung(t *testing.T, w *world) {
 	w.node.eventually("alpha is restarted", func() bool {
 		return w.node.show(alpha, "InvocationID") != before[alpha] && w.node.show(alpha, "ActiveState") == "active"
 	})
-	if log := w.node.do("journalctl", "--no-pager", "-u", alpha); !strings.Contains(log, "its own check failed 2 times") {
-		t.Errorf("the log does not say why:\n%s", log)
-	}
+	w.node.eventually("the log says why", func() bool {
+		return strings.Contains(w.node.do("journalctl", "--no-pager", "-u", alpha), "its own check failed 2 times")
+	})
 }
 
 func killedAgent(t *testing.T, w *world) {
@@ -270,9 +275,10 @@ func flippedByte(t *testing.T, w *world) {
 	if err == nil || !regexp.MustCompile(`DIFFERS +image alpha file usr/bin/alpha`).MatchString(out) {
 		t.Errorf("verify says %q, %v", out, err)
 	}
-	if out := w.node.do("slipway-agent", "why", "alpha"); !strings.Contains(out, "[binary-differs]") || !strings.Contains(out, "expected sha256") {
-		t.Errorf("why says %s", out)
-	}
+	w.node.eventually("why says why", func() bool {
+		out := w.node.do("slipway-agent", "why", "alpha")
+		return strings.Contains(out, "[binary-differs]") && strings.Contains(out, "expected sha256")
+	})
 	flipByte(t, path)
 	w.node.do("systemctl", "reset-failed", alpha)
 	w.node.do("systemctl", "start", alpha)
@@ -297,9 +303,9 @@ func lostState(t *testing.T, w *world) {
 	if out, err := w.node.try("systemctl", "start", alpha); err == nil {
 		t.Errorf("it was started: %s", out)
 	}
-	if log := w.node.do("journalctl", "--no-pager", "-u", alpha, "-n", "5"); !strings.Contains(log, "/var/lib/alpha/member is missing") {
-		t.Errorf("the log does not say why: %s", log)
-	}
+	w.node.eventually("the log says why", func() bool {
+		return strings.Contains(w.node.do("journalctl", "--no-pager", "-u", alpha, "-n", "5"), "/var/lib/alpha/member is missing")
+	})
 	w.node.do("mv", "/var/lib/lost", "/var/lib/alpha/member")
 	w.node.do("systemctl", "reset-failed", alpha)
 	w.node.do("systemctl", "start", alpha)

@@ -65,7 +65,7 @@ func watchOnly(p *plan.Plan) {
 // named waits until why names the breakage, and returns its output for people.
 func (w *world) named(b breakage) string {
 	w.t.Helper()
-	const limit = 60 * time.Second
+	const limit = 4 * time.Minute
 	seen := ""
 	for deadline := time.Now().Add(limit); ; time.Sleep(50 * time.Millisecond) {
 		var answer debug.Answer

@@ -61,7 +61,7 @@ func drifted(t *testing.T, w *world) {
 	w.node.do("sh", "-c", "sed 's/^WatchdogSec=.*/WatchdogSec=77s/' "+plan.Current+"/units/"+beta+" > /var/lib/slipway/changed && mv /var/lib/slipway/changed "+plan.Current+"/units/"+beta+" && systemctl daemon-reload")
 	w.node.eventually("beta's unit is right and loaded", func() bool {
 		raw, err := os.ReadFile(path)
-		return err == nil && string(raw) == string(text) && w.node.show(beta, "WatchdogUSec") == "3s" && w.node.show(beta, "NeedDaemonReload") == "no"
+		return err == nil && string(raw) == string(text) && w.node.show(beta, "WatchdogUSec") == watchdog && w.node.show(beta, "NeedDaemonReload") == "no"
 	})
 	if after := invocations(w); after[alpha] != before[alpha] {
 		t.Error("alpha was restarted, though only beta's unit was changed")

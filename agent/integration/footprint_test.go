@@ -100,7 +100,7 @@ func (w *world) master() func(*plan.Plan) {
 			if live := p.Units[i].Exec.Live; live != nil {
 				live.Interval = plan.Duration(10 * time.Second)
 			}
-			p.Units[i].Text = strings.Replace(p.Units[i].Text, "WatchdogSec=3s", "WatchdogSec=90s", 1)
+			p.Units[i].Text = strings.Replace(p.Units[i].Text, "WatchdogSec="+watchdog, "WatchdogSec=90s", 1)
 		}
 		for i, address := range addresses {
 			name := fmt.Sprintf("slipway-more-%d.service", i)
@@ -131,7 +131,7 @@ func (w *world) starts(times int) (out []float64) {
 		w.node.do("systemctl", "stop", plan.AgentUnit)
 		before := w.plane.Polls()
 		w.node.do("systemctl", "start", "--no-block", plan.AgentUnit)
-		for deadline := time.Now().Add(time.Minute); w.plane.Polls() == before; time.Sleep(100 * time.Microsecond) {
+		for deadline := time.Now().Add(4 * time.Minute); w.plane.Polls() == before; time.Sleep(100 * time.Microsecond) {
 			if time.Now().After(deadline) {
 				w.t.Fatal("the agent that was restarted asks for nothing")
 			}

@@ -69,9 +69,10 @@ func (n *node) show(unit, property string) string {
 // eventually waits until a condition on the node holds.
 func (n *node) eventually(what string, holds func() bool) {
 	n.t.Helper()
-	for deadline := time.Now().Add(90 * time.Second); !holds(); time.Sleep(50 * time.Millisecond) {
+	const limit = 4 * time.Minute
+	for deadline := time.Now().Add(limit); !holds(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			n.t.Fatalf("not within 90 s: %s\n%s", what, n.journal())
+			n.t.Fatalf("not within %s: %s\n%s", limit, what, n.journal())
 		}
 	}
 }

@@ -78,7 +78,7 @@ func (w *world) use(t *testing.T) {
 func newWorld(t *testing.T, options ...func(*testnode.Config)) *world {
 	t.Helper()
 	config := testnode.Config{Tree: testnode.BaseTree(t), Name: testnode.Name(t, "slipt-agent-node"), Programs: testnode.BuildPrograms(t)}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	t.Cleanup(cancel)
 	w := &world{t: t, ctx: ctx, alpha: testnode.FreeAddress(t), beta: testnode.FreeAddress(t), images: map[string]*testimage.Image{}}
 	w.tampered.Store("")
@@ -150,9 +150,13 @@ func (f *flip) Write(p []byte) (int, error) {
 	return f.ResponseWriter.Write(p)
 }
 
+// watchdog is how long a component of these tests may not be heard of: long beside the pauses of a
+// machine with other work.
+const watchdog = "10s"
+
 // service is the unit of a component, which its watchdog ends when it hangs.
 func service(after string, lines ...string) string {
-	return testnode.Service(after, append([]string{"RestartSec=100ms\nTimeoutStopSec=5s\nWatchdogSec=3s\n"}, lines...)...)
+	return testnode.Service(after, append([]string{"RestartSec=100ms\nTimeoutStopSec=5s\nWatchdogSec=" + watchdog + "\n"}, lines...)...)
 }
 
 // confined is what alpha's service has beyond its root.
@@ -193,10 +197,10 @@ func (w *world) next(changes ...func(*plan.Plan)) (p *plan.Plan, lock, signature
 				Mounts: []string{"var/lib/alpha", "var/lib/slipway/pki/alpha", "var/lib/slipway/current/files/alpha"},
 				State:  &plan.State{Dir: "/var/lib/alpha", Sentinel: "member"},
 				Ready:  &plan.Probe{URL: "http://" + w.alpha + "/healthz"},
-				Live:   &plan.Probe{URL: "http://" + w.alpha + "/healthz", Interval: plan.Duration(200 * time.Millisecond), Failures: 2},
+				Live:   &plan.Probe{URL: "http://" + w.alpha + "/healthz", Interval: plan.Duration(200 * time.Millisecond), Timeout: plan.Duration(3 * time.Second), Failures: 2},
 			}},
 		},
-		Deadline: plan.Duration(45 * time.Second),
+		Deadline: plan.Duration(3 * time.Minute),
 		// Most tests look at what a start does about a changed file, not at what the guard does.
 		Drift: &plan.Drift{Binaries: plan.DriftIgnore},
 	}

@@ -87,7 +87,7 @@ func containerd(t *testing.T) string {
 			t.Logf("containerd: %s", log.String())
 		}
 	})
-	c, err := client.New(socket, client.WithTimeout(time.Minute))
+	c, err := client.New(socket, client.WithTimeout(4*time.Minute))
 	if err != nil {
 		t.Fatalf("containerd does not serve: %v: %s", err, log.String())
 	}
@@ -99,7 +99,7 @@ func containerd(t *testing.T) string {
 }
 
 func deadline(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,20 +29,23 @@ func TestPauseReapsOrphansAndEndsOnSIGTERM(t *testing.T) {
 	defer func() { _ = pause.Process.Kill() }()
 	pid := pause.Process.Pid
 
-	// A shell in the namespace leaves a child behind, which becomes pause's and ends.
-	out, err := exec.Command("nsenter", "--target", fmt.Sprint(pid), "--pid", "sh", "-c", "sleep 0.3 >/dev/null 2>&1 & echo left").CombinedOutput()
+	// A shell in the namespace leaves a child behind, which becomes pause's and is ended.
+	out, err := exec.Command("nsenter", "--target", fmt.Sprint(pid), "--pid", "sh", "-c", "sleep 600 >/dev/null 2>&1 & echo left").CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) != "left" {
 		t.Fatalf("nsenter: %s %v", out, err)
 	}
 	adopted := false
 	for end := time.Now().Add(deadline); ; time.Sleep(5 * time.Millisecond) {
-		n := children(t, pid)
-		adopted = adopted || n > 0
-		if adopted && n == 0 {
+		now := children(t, pid)
+		for _, child := range now {
+			adopted = true
+			_ = syscall.Kill(child, syscall.SIGKILL)
+		}
+		if adopted && len(now) == 0 {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatalf("adopted %v, %d children left", adopted, n)
+			t.Fatalf("adopted %v, children left: %v", adopted, now)
 		}
 	}
 	if err := pause.Process.Signal(syscall.SIGTERM); err != nil {
@@ -59,20 +63,25 @@ func TestPauseReapsOrphansAndEndsOnSIGTERM(t *testing.T) {
 	}
 }
 
-// children counts a process's children, zombies among them.
-func children(t *testing.T, pid int) int {
+// children returns a process's children, zombies among them.
+func children(t *testing.T, pid int) (all []int) {
 	t.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 0
 	for _, f := range files {
 		b, err := os.ReadFile(f)
 		if err != nil {
 			continue // the thread has ended
 		}
-		n += len(strings.Fields(string(b)))
+		for _, field := range strings.Fields(string(b)) {
+			child, err := strconv.Atoi(field)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, child)
+		}
 	}
-	return n
+	return all
 }

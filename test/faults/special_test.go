@@ -78,7 +78,7 @@ func units() []one {
 			return func() (string, error) {
 				return w.rolledBack(unit, []string{"deadline"}, func(p *plan.Plan) {
 					unitOf(p, unit).Exec.Args = append(unitOf(p, unit).Exec.Args, "--deaf")
-					p.Deadline = plan.Duration(4 * time.Second)
+					p.Deadline = plan.Duration(12 * time.Second)
 				})
 			}
 		}}, one{"stop of " + unit, "a component that hangs in stop", func(w *world) func() (string, error) {
@@ -121,7 +121,7 @@ func (w *world) stuck() (string, error) {
 		deafToTerm(p, "")
 		for i := range p.Units {
 			if unit := &p.Units[i]; unit.Name == odd || unit.Name == even {
-				unit.Text = strings.Replace(unit.Text, "TimeoutStopSec=2s", "TimeoutStopSec=6s", 1)
+				unit.Text = strings.Replace(unit.Text, "TimeoutStopSec=2s", "TimeoutStopSec=20s", 1)
 			}
 		}
 	})
@@ -129,7 +129,7 @@ func (w *world) stuck() (string, error) {
 	if err := w.settle(s); err != nil {
 		return foundMixed, err
 	}
-	next := w.next(func(p *plan.Plan) { p.Deadline = plan.Duration(2 * time.Second) })
+	next := w.next(func(p *plan.Plan) { p.Deadline = plan.Duration(8 * time.Second) })
 	w.publish(next)
 	if err := w.eventually(limit, func() error { return w.told(next, protocol.Joined, protocol.Staged, protocol.Failed) }); err != nil {
 		return foundMixed, err

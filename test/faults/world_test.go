@@ -43,7 +43,7 @@ type world struct {
 const diskSize = 256 << 20
 
 // limit bounds everything that is waited for; it is generous because the machine may be busy.
-const limit = 90 * time.Second
+const limit = 4 * time.Minute
 
 // programs are built once for all worlds.
 type programs struct {
@@ -73,7 +73,7 @@ func newWorld(t *testing.T, name string, p *programs) *world {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	w := &world{t: t, ctx: ctx, address: testnode.FreeAddress(t), images: map[string][]*testimage.Image{}, deadline: 20 * time.Second}
+	w := &world{t: t, ctx: ctx, address: testnode.FreeAddress(t), images: map[string][]*testimage.Image{}, deadline: 3 * time.Minute}
 	var all []*testimage.Image
 	add := func(img *testimage.Image) {
 		name := img.Locked.Name

@@ -1,6 +1,8 @@
 package testnode
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -65,15 +67,17 @@ func Build(t testing.TB, pkg string, flags ...string) string {
 }
 
 // FreeAddress returns an address of loopback, which nodes share with the test, that nothing
-// listens on.
+// listens on. Its port is below those that the kernel gives to connections, so that it stays free
+// while a component is away.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 15000+rand.IntN(15000))
+		if listener, err := net.Listen("tcp", address); err == nil {
+			_ = listener.Close()
+			return address
+		}
 	}
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return listener.Addr().String()
+	t.Fatal("there is no free port")
+	return ""
 }

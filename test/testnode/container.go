@@ -124,7 +124,7 @@ func (n *Node) PowerOff() error {
 	}
 	select {
 	case <-n.done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		_ = n.cmd.Process.Kill()
 		<-n.done
 	}

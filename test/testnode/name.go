@@ -13,6 +13,9 @@ import (
 // name's to clear.
 func Name(t testing.TB, prefix string) string {
 	t.Helper()
+	if err := os.MkdirAll("/run/lock", 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for letter := 'a'; letter <= 'z'; letter++ {
 		name := prefix + "-" + string(letter)
 		lock, err := os.OpenFile("/run/lock/"+name+".lock", os.O_CREATE|os.O_RDWR, 0o600)

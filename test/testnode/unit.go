@@ -42,7 +42,7 @@ KillMode=mixed
 Restart=always
 RestartSec=20ms
 RestartPreventExitStatus=78
-TimeoutStartSec=10s
+TimeoutStartSec=60s
 TimeoutStopSec=2s
 %s`, after, strings.Join(lines, ""))
 }

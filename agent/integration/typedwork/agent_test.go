@@ -91,7 +91,7 @@ func (a *agent) publish(tasks ...plan.Task) string {
 		Generation: a.number, Deployment: fmt.Sprintf("node-%d", a.number), Lock: a.digest,
 		Images: []plan.Image{}, Units: []plan.Unit{}, Registries: []string{},
 		Certificates: []plan.Certificate{{Name: "client", Purpose: purpose, Owner: me.Username}},
-		Tasks:        tasks, Deadline: plan.Duration(2 * time.Minute),
+		Tasks:        tasks, Deadline: plan.Duration(long),
 	}
 	a.plane.Publish(a.t.Context(), p, a.lock, a.sig)
 	return p.Deployment

@@ -33,7 +33,7 @@ func newTrio(t *testing.T) *trio {
 	w := &trio{t: t, bin: programs(t, "etcd"), ca: newAuthority(t), agent: newAgent(t)}
 	w.ca.trust(w.agent.plane.CA) // what plans' certificates are signed by
 	w.pki = filepath.Dir(w.ca.pair("client"))
-	w.http = &http.Client{Transport: &http.Transport{TLSClientConfig: w.ca.clientTLS(filepath.Join(w.pki, "client"))}, Timeout: 10 * time.Second}
+	w.http = &http.Client{Transport: &http.Transport{TLSClientConfig: w.ca.clientTLS(filepath.Join(w.pki, "client"))}, Timeout: time.Minute}
 	for i := range 3 {
 		w.members = append(w.members, newMember(t, w.ca, w.bin, fmt.Sprintf("m%d", i)))
 	}
@@ -115,7 +115,7 @@ func (w *trio) traffic(m *member) (stop func() int) {
 	counted := make(chan int)
 	go func() {
 		n := 0
-		for ctx.Err() == nil {
+		for tries := 0; ctx.Err() == nil || n == 0 && tries < 100; tries++ {
 			if w.put(m, fmt.Sprintf("traffic/%08d", n), strings.Repeat("x", 256)) == nil {
 				n++
 			}
@@ -131,7 +131,8 @@ func within(t *testing.T, limit time.Duration) context.Context {
 	return ctx
 }
 
-const long = time.Minute
+// long is more than anything takes that is to succeed.
+const long = 4 * time.Minute
 
 func TestEtcd(t *testing.T) {
 	t.Parallel()

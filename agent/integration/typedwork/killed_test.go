@@ -218,9 +218,9 @@ func testKilledDrain(t *testing.T, k *kubernetes) {
 		"metadata": thing{"name": "typed-work"}, "roleRef": thing{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
 		"subjects": []thing{{"kind": "User", "name": purpose, "apiGroup": "rbac.authorization.k8s.io"}},
 	}, nil)
-	k.agent.publish(plan.Task{Name: "drain", Kind: plan.TaskDrain, Node: from, API: api, Deployment: "upgrade", Deadline: plan.Duration(5 * time.Second)})
+	k.agent.publish(plan.Task{Name: "drain", Kind: plan.TaskDrain, Node: from, API: api, Deployment: "upgrade", Deadline: plan.Duration(15 * time.Second)})
 	k.agent.start()
 	defer func() { k.agent.process.kill() }()
 	reason := k.agent.plane.Await(within(t, long), "upgrade", protocol.Failed).Reason
-	says(t, errors.New(reason), "task drain", "drain node "+from, "the task's deadline of 5s has passed", "2 pods are left", "pod default/killed-", "killed-budget")
+	says(t, errors.New(reason), "task drain", "drain node "+from, "the task's deadline of 15s has passed", "2 pods are left", "pod default/killed-", "killed-budget")
 }

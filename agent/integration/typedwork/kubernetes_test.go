@@ -37,7 +37,7 @@ func newKubernetes(t *testing.T) *kubernetes {
 	k.ca.trust(k.agent.plane.CA) // what plans' certificates are signed by
 	admin := k.ca.pair("admin", "system:masters")
 	k.pki = filepath.Dir(admin)
-	k.http = &http.Client{Transport: &http.Transport{TLSClientConfig: k.ca.clientTLS(admin), ForceAttemptHTTP2: true}, Timeout: 30 * time.Second}
+	k.http = &http.Client{Transport: &http.Transport{TLSClientConfig: k.ca.clientTLS(admin), ForceAttemptHTTP2: true}, Timeout: 2 * time.Minute}
 	store := newMember(t, k.ca, bin, "store")
 	store.start(t, "new", store)
 	dir, own := t.TempDir(), k.ca.pair("kube-apiserver")
@@ -281,7 +281,7 @@ func unsaid(err error, parts []string) string {
 func givesUp(t *testing.T, do func(context.Context) error, parts ...string) {
 	t.Helper()
 	var err error
-	for limit := time.Second; limit < long; limit *= 2 {
+	for limit := time.Second; limit < 2*time.Minute; limit *= 2 {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), limit, errors.New("the test's deadline has passed"))
 		err = do(ctx)
 		cancel()

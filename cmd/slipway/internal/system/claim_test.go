@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		fmt.Println("held")
-		time.Sleep(time.Minute)
+		time.Sleep(10 * time.Minute)
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
@@ -67,7 +67,7 @@ func TestAClaimNamesItsHolderAndEndsWithIt(t *testing.T) {
 func TestTakingOverEndsARunningUp(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
 	holder := hold(t, state, "up")
-	c, err := takeOver(t.Context(), state, 10*time.Second, silent)
+	c, err := takeOver(t.Context(), state, 2*time.Minute, silent)
 	if err != nil {
 		t.Fatal(err)
 	}

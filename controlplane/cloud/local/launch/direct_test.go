@@ -43,12 +43,12 @@ func direct(t *testing.T) *Direct {
 }
 
 func deadline(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// until returns when ok is true, and fails the test after a minute.
+// until returns when ok is true, and fails the test after some minutes.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	ctx := deadline(t)
