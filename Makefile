@@ -7,6 +7,9 @@ SHELL       := /bin/bash
 MASTERS ?= 3
 NODES   ?= 3
 
+# Go and the tools of the tests need a home; a bare environment has none.
+export HOME ?= $(shell getent passwd "$$(id -u)" | cut -d: -f6)
+
 # The exact toolchain of what ends up on a node: the agent is baked into the OS layer, so it
 # must be the same bytes on every machine. Components name theirs in imagebuild/component.
 NODE_TOOLCHAIN := go1.26.7
@@ -87,25 +90,25 @@ test: test-deps ## everything that decides whether a change may land (needs root
 
 .PHONY: test-unit
 test-unit: ## unit tests and the house rules
-	@$(GO) test -json -p 2 $(TEST_FLAGS) $$($(GO) list ./... | grep -vE '$(MATCH)|$(SEPARATE)') | $(SUMMARY) unit
+	@umask 022; $(GO) test -json -p 2 $(TEST_FLAGS) $$($(GO) list ./... | grep -vE '$(MATCH)|$(SEPARATE)') | $(SUMMARY) unit
 
 .PHONY: test-integration
 test-integration: test-deps ## tests against the real thing, one package at a time (needs root)
-	@$(GO) test -json -p 1 $(TEST_FLAGS) $$($(GO) list ./... | grep -E '$(MATCH)') | $(SUMMARY) integration
+	@umask 022; $(GO) test -json -p 1 $(TEST_FLAGS) $$($(GO) list ./... | grep -E '$(MATCH)') | $(SUMMARY) integration
 
 .PHONY: race
 race: ## the race detector on what is concurrent
-	@CGO_ENABLED=1 $(GO) test -json -race -short -p 2 $(TEST_FLAGS) $$($(GO) list ./agent/... ./controlplane/... | grep -vE '$(MATCH)') | $(SUMMARY) race
+	@umask 022; CGO_ENABLED=1 $(GO) test -json -race -short -p 2 $(TEST_FLAGS) $$($(GO) list ./agent/... ./controlplane/... | grep -vE '$(MATCH)') | $(SUMMARY) race
 
 .PHONY: e2e
 e2e: deps build ## create a 1+1 cluster through the API, use it, delete it (needs root)
 	@bin/slipway images build
-	@$(GO) test -json -count=1 -tags e2e -timeout 60m ./test/e2e/... | $(SUMMARY) e2e
+	@umask 022; $(GO) test -json -count=1 -tags e2e -timeout 60m ./test/e2e/... | $(SUMMARY) e2e
 
 .PHONY: acceptance
 acceptance: test-deps build ## what takes long or breaks things on purpose: half an hour (needs root)
 	@bin/slipway images build
-	@$(GO) test -json -count=1 -tags acceptance -timeout 90m ./test/acceptance/... | $(SUMMARY) acceptance
+	@umask 022; $(GO) test -json -count=1 -tags acceptance -timeout 90m ./test/acceptance/... | $(SUMMARY) acceptance
 
 .PHONY: test-renewal
 test-renewal: test-deps ## certificates of 60 s renewed under running components, with real systemd (needs root)

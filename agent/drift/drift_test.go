@@ -105,7 +105,7 @@ func turnIntoDirectories(path, deepest string) error {
 // replace puts another file in the place of one, in one step: the guard sees no other state.
 func (r *rig) replace(path, content string, mode os.FileMode) error {
 	temp := filepath.Join(r.store.Root, "replacement")
-	return errors.Join(os.WriteFile(temp, []byte(content), mode), os.Rename(temp, path))
+	return errors.Join(os.WriteFile(temp, []byte(content), mode), os.Chmod(temp, mode), os.Rename(temp, path))
 }
 
 func TestATouchIsNoDrift(t *testing.T) {

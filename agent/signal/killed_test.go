@@ -237,6 +237,7 @@ func TestAKilledAgentLosesAndDoublesNoSignal(t *testing.T) {
 				if first = nil; kills < rounds {
 					later = time.After(time.Duration(random.IntN(60)) * time.Millisecond)
 				}
+				continue
 			case <-r.kill:
 				if kills >= rounds {
 					continue // enough: let it come to its end

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"slipway.build/slipway/agent/faultpoint"
 	"slipway.build/slipway/agent/generator"
@@ -16,6 +17,7 @@ func main() {
 	if filepath.Base(os.Args[0]) == generator.Name {
 		os.Exit(generate(os.Args[1:]))
 	}
+	syscall.Umask(0o022) // directories of generations have these modes, or they count as changed
 	if err := faultpoint.Enter(); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "slipway-agent:", err)
 		os.Exit(exitFailed)

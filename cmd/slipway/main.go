@@ -12,6 +12,7 @@ import (
 )
 
 func main() {
+	syscall.Umask(0o022) // whatever the caller's: what is made for nodes is read by their users
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Run(ctx, os.Args[1:], cli.IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 	stop()

@@ -20,7 +20,10 @@ import (
 	"slipway.build/slipway/controlplane/pki"
 )
 
-func main() { os.Exit(run()) }
+func main() {
+	syscall.Umask(0o022) // whatever the caller's: what is made for nodes is read by their users
+	os.Exit(run())
+}
 
 // usageError is an error about the command line.
 type usageError struct{ error }
