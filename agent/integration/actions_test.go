@@ -261,7 +261,7 @@ func killedInAction(t *testing.T, w *world) {
 func planGoesAhead(t *testing.T, w *world) {
 	p, lock, signature := w.next(func(p *plan.Plan) {
 		exec := unitOf(p, alpha).Exec
-		exec.Args[slices.Index(exec.Args, "--delay")+1] = "10s"
+		exec.Args[slices.Index(exec.Args, "--delay")+1] = "12s"
 	})
 	w.plane.Publish(w.ctx, p, lock, signature)
 	w.plane.Await(w.ctx, p.Deployment, protocol.Switched)
