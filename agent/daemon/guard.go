@@ -11,6 +11,7 @@ import (
 
 	"slipway.build/slipway/agent/apply"
 	"slipway.build/slipway/agent/drift"
+	"slipway.build/slipway/agent/footprint"
 	"slipway.build/slipway/agent/pull"
 )
 
@@ -22,7 +23,7 @@ func (c Config) guard(a *apply.Applier, board drift.Board, log *slog.Logger) *dr
 			return a.Puller.Pull(ctx, wants, registries, nil)
 		},
 		PKI: filepath.Join(c.Root, "pki"), Secrets: a.Secrets.Dir, Owner: uidOf,
-		Shown: c.Shown, Board: board, Now: c.now(), Log: log,
+		Shown: c.Shown, Board: board, Looked: footprint.Drop, Now: c.now(), Log: log,
 	}
 }
 

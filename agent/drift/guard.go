@@ -51,7 +51,7 @@ type Trust interface {
 	Recheck(delivery protocol.Delivery, digest string) (*trust.Checked, error)
 }
 
-// Guard guards the current generation. All fields but Now must be set before Run.
+// Guard guards the current generation. All fields but Looked and Now must be set before Run.
 type Guard struct {
 	Generations *generation.Store
 	Journal     Journal
@@ -66,8 +66,10 @@ type Guard struct {
 	// Shown are the directories in which systemd finds units, the generators' first.
 	Shown []string
 	Board Board
-	Now   func() time.Time
-	Log   *slog.Logger
+	// Looked, unless nil, is called after each look at everything that no event asked for.
+	Looked func()
+	Now    func() time.Time
+	Log    *slog.Logger
 
 	once  sync.Once
 	rearm chan struct{}
@@ -140,6 +142,9 @@ func (g *Guard) Run(ctx context.Context) error {
 			}
 			if again := g.check(ctx); again {
 				settle.Reset(retry)
+			}
+			if g.Looked != nil {
+				g.Looked()
 			}
 		}
 	}

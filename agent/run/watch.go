@@ -143,6 +143,7 @@ func (s *supervisor) feed(ctx context.Context) {
 			// Alive until proven otherwise: this process still watches.
 			s.notify.send("STATUS=Check failed: "+oneLine(err.Error()), "WATCHDOG=1")
 		}
+		footprint.Drop() // until the next question little of the program is needed
 		if !pause(ctx, interval) {
 			return
 		}
