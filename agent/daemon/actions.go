@@ -2,12 +2,9 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -63,17 +60,12 @@ func (s supported) Secrets() []string { return append(s.Node.Secrets(), s.values
 
 // checkers look at the node in the way in which its conditions do, but now and once.
 func checkers(w *watched, node *debug.Node, current act.Current) map[action.CheckName]act.Checker {
-	// A look of its own: the board's sources are asked by the board's goroutine alone.
-	fresh := func() *watched {
-		return &watched{root: w.root, identity: w.identity, api: w.api, memory: w.memory, systemd: w.systemd}
-	}
 	return map[action.CheckName]act.Checker{
 		action.CheckVerify: func(ctx context.Context) ([]protocol.ActionResult, error) { return verify(ctx, node) },
 		action.CheckProbes: func(ctx context.Context) ([]protocol.ActionResult, error) { return act.AskReady(ctx, current) },
 		action.CheckAPI:    func(ctx context.Context) ([]protocol.ActionResult, error) { return act.AskAwaited(ctx, current) },
 		action.CheckUnits: func(ctx context.Context) ([]protocol.ActionResult, error) {
-			own := fresh()
-			return act.Look(ctx, &conditions.Units{Systemd: own.systemd, Wanted: func() ([]string, error) { err := own.read(); return own.units, err }})
+			return act.Look(ctx, &conditions.Units{Systemd: w.systemd, Wanted: w.current.units})
 		},
 		action.CheckDisk: func(ctx context.Context) ([]protocol.ActionResult, error) {
 			return act.Look(ctx, &conditions.Disk{Path: w.root})
@@ -82,14 +74,13 @@ func checkers(w *watched, node *debug.Node, current act.Current) map[action.Chec
 			return act.Look(ctx, &conditions.Memory{})
 		},
 		action.CheckClock: func(ctx context.Context) ([]protocol.ActionResult, error) {
-			return act.Look(ctx, &conditions.Clock{Offset: fresh().offset})
+			return act.Look(ctx, &conditions.Clock{Offset: w.offset})
 		},
 		action.CheckCertificates: func(ctx context.Context) ([]protocol.ActionResult, error) {
-			return act.Look(ctx, &conditions.Expiry{Chains: fresh().chains, Now: time.Now})
+			return act.Look(ctx, &conditions.Expiry{Chains: w.chains, Now: time.Now})
 		},
 		action.CheckEtcd: func(ctx context.Context) ([]protocol.ActionResult, error) {
-			own := fresh()
-			return act.Look(ctx, &conditions.Checks{Now: time.Now, List: func() ([]plan.Check, error) { err := own.read(); return own.checks, err }})
+			return act.Look(ctx, &conditions.Checks{Now: time.Now, List: w.current.checks})
 		},
 	}
 }
@@ -118,16 +109,4 @@ func verify(ctx context.Context, node *debug.Node) ([]protocol.ActionResult, err
 		results = append(results, protocol.ActionResult{Name: "skipped", Status: protocol.ResultUnknown, Message: skipped})
 	}
 	return results, nil
-}
-
-// currentPlan returns the plan of the current generation, nil when there is none.
-func currentPlan(root string) (*plan.Plan, error) {
-	raw, err := os.ReadFile(filepath.Join(root, "current", "plan.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the current plan: %w", err)
-	}
-	return plan.Parse(raw)
 }

@@ -2,9 +2,6 @@ package daemon
 
 import (
 	"encoding/pem"
-	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,24 +11,18 @@ import (
 	"slipway.build/slipway/agent/footprint"
 	"slipway.build/slipway/agent/join"
 	"slipway.build/slipway/agent/journal"
-	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/signal"
 	"slipway.build/slipway/units/drive"
 )
 
-// watched is what the sources of conditions look at.
+// watched is what the sources of conditions, and checks that are asked for, look at.
 type watched struct {
 	root     string
 	identity *join.Identity
 	api      controlPlane
 	memory   *journal.Journal
 	systemd  drive.Driver
-
-	// What the current generation wants watched, kept small: plans are large.
-	link         string // that current was when it was read
-	units        []string
-	certificates []string
-	checks       []plan.Check
+	current  *running
 }
 
 // board returns the board of the node's conditions with all sources on it.
@@ -41,41 +32,10 @@ func (w *watched) board(outbox *signal.Outbox, show *statusWriter, log *slog.Log
 	board.Add(&conditions.Memory{})
 	board.Add(&conditions.Clock{Offset: w.offset})
 	board.Add(&conditions.Expiry{Chains: w.chains, Now: time.Now})
-	board.Add(&conditions.Units{Systemd: w.systemd, Wanted: func() ([]string, error) { err := w.read(); return w.units, err }})
-	board.Add(&conditions.Checks{List: func() ([]plan.Check, error) { err := w.read(); return w.checks, err }, Now: time.Now})
+	board.Add(&conditions.Units{Systemd: w.systemd, Wanted: w.current.units})
+	board.Add(&conditions.Checks{List: w.current.checks, Now: time.Now})
 	board.Add(&conditions.Outbox{Oldest: w.oldest, Now: time.Now})
 	return board
-}
-
-// read looks at the current generation's plan, when it is another one than before. Only the
-// board's goroutine calls it.
-func (w *watched) read() error {
-	current := filepath.Join(w.root, "current")
-	link, err := os.Readlink(current)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil || link == w.link {
-		return err
-	}
-	raw, err := os.ReadFile(filepath.Join(current, "plan.json"))
-	if err != nil {
-		return fmt.Errorf("read what to watch: %w", err)
-	}
-	p, err := plan.Parse(raw)
-	if err != nil {
-		return fmt.Errorf("read what to watch: %w", err)
-	}
-	w.link, w.units, w.certificates, w.checks = link, nil, nil, p.Checks
-	for _, unit := range p.Units {
-		if unit.Start {
-			w.units = append(w.units, unit.Name)
-		}
-	}
-	for _, certificate := range p.Certificates {
-		w.certificates = append(w.certificates, certificate.Name)
-	}
-	return nil
 }
 
 func (w *watched) offset() conditions.Offset {
@@ -85,7 +45,8 @@ func (w *watched) offset() conditions.Offset {
 
 // chains returns the node's own certificate and those of the plan.
 func (w *watched) chains() (map[string][]byte, error) {
-	if err := w.read(); err != nil {
+	p, err := w.current.plan()
+	if err != nil {
 		return nil, err
 	}
 	own, err := w.identity.Certificate()
@@ -93,8 +54,11 @@ func (w *watched) chains() (map[string][]byte, error) {
 		return nil, err
 	}
 	out := map[string][]byte{"of the node": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate[0]})}
-	for _, name := range w.certificates {
-		if out[name], err = os.ReadFile(filepath.Join(w.root, "pki", name, "tls.crt")); err != nil {
+	if p == nil {
+		return out, nil
+	}
+	for _, certificate := range p.Certificates {
+		if out[certificate.Name], err = os.ReadFile(filepath.Join(w.root, "pki", certificate.Name, "tls.crt")); err != nil {
 			return nil, err
 		}
 	}

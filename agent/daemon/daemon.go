@@ -117,11 +117,12 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 	a := c.applier(identity, api, memory, systemd, &reporter{Outbox: outbox, status: show}, log)
 	a.Puller.Bandwidth = config.Bandwidth
 	warnOfClock(a.Trust, log)
-	renewer := c.renewer(identity, bare, api, a, memory, log)
+	current := &running{root: c.Root}
+	renewer := c.renewer(identity, bare, api, a, current, log)
 	refused.to(renewer)
 	contact := make(chan struct{})
 	a.Contact = contact
-	w := &watched{root: c.Root, identity: identity, api: api, memory: memory, systemd: systemd}
+	w := &watched{root: c.Root, identity: identity, api: api, memory: memory, systemd: systemd, current: current}
 	board := w.board(outbox, show, log)
 	actions := c.actions(a, w, api, outbox, log)
 	group, ctx := errgroup.WithContext(ctx)
