@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -33,6 +34,7 @@ func (w *world) run(t *tally, at, fault string, do func() (string, error)) {
 	}
 	w.control.disarm()
 	w.control.open()
+	w.control.release()
 	w.disturb.Set(nil)
 	w.plane.Disturb(nil)
 	if err != nil {
@@ -60,23 +62,30 @@ func (w *world) recent() []string {
 func (w *world) restart() {
 	w.t.Helper()
 	must(w.t, w.node.PowerOff())
-	entries, err := os.ReadDir(w.node.State(""))
-	must(w.t, err)
-	for _, entry := range entries {
-		if entry.Name() != "state" {
-			must(w.t, os.RemoveAll(w.node.State(entry.Name())))
+	must(w.t, w.clear())
+	w.current, w.previous, w.steadyID = nil, nil, ""
+	w.first()
+}
+
+// clear removes what is in the agent's directory, but for the node's identity and the strangers.
+func (w *world) clear() error {
+	for _, dir := range []string{"", "state"} {
+		entries, err := os.ReadDir(w.node.State(dir))
+		if err != nil {
+			return err
 		}
-	}
-	entries, err = os.ReadDir(w.node.State("state"))
-	must(w.t, err)
-	for _, entry := range entries {
-		if entry.Name() != "identity" {
-			must(w.t, os.RemoveAll(w.node.State("state/"+entry.Name())))
+		for _, entry := range entries {
+			name := filepath.Join(dir, entry.Name())
+			if name == "state" || name == "state/identity" {
+				continue
+			}
+			if err := os.RemoveAll(w.node.State(name)); err != nil {
+				return err
+			}
 		}
 	}
 	w.strangers()
-	w.current, w.previous, w.steadyID = nil, nil, ""
-	w.first()
+	return nil
 }
 
 // strike publishes a plan and waits until the fault has fired.
@@ -115,6 +124,15 @@ func (w *world) awaitFired(s *shape, a *arming) error {
 	return fmt.Errorf("%w, and the plan did not end", errNotFired)
 }
 
+// foundOnNode is found for a node that runs.
+func (w *world) foundOnNode(s *shape) (string, error) {
+	verdict, err := w.found(tree(w.node.State("")), s)
+	if err == nil && verdict == foundOld && w.current == nil {
+		err = w.runsNothing()
+	}
+	return verdict, err
+}
+
 // found says which generation is there whole, for the next start of whatever starts first.
 func (w *world) found(d tree, s *shape) (string, error) {
 	number, err := d.current()
@@ -147,7 +165,7 @@ func (w *world) killed(at step) func() (string, error) {
 		case <-time.After(limit):
 			return "", errors.New("the agent did not start again")
 		}
-		verdict, err := w.found(tree(w.node.State("")), s)
+		verdict, err := w.foundOnNode(s)
 		if err != nil {
 			return verdict, fmt.Errorf("with the agent dead: %w", err)
 		}
@@ -235,6 +253,9 @@ func (w *world) settleEither(s *shape) (string, error) {
 	}
 	if slices.Contains(w.phases(s), protocol.Healthy) {
 		return foundNew, w.settle(s)
+	}
+	if w.current == nil {
+		return foundOld, w.eventually(limit, func() error { return w.nothing(s) })
 	}
 	return foundOld, w.settle(w.current)
 }

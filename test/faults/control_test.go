@@ -23,6 +23,7 @@ type control struct {
 	launches int
 	agent    int           // the process that runs now, as this one sees it
 	gate     chan struct{} // nil is open
+	kept     chan struct{} // that the agent waits at, whatever the gate is for later ones
 	arrived  chan struct{} // closed at the next arrival at the gate
 	armed    *arming
 	observe  func(*tracer.Call, string)
@@ -162,6 +163,23 @@ func (c *control) open() {
 	if c.gate != nil {
 		close(c.gate)
 		c.gate = nil
+	}
+}
+
+// keep has the agent that waits at the gate stay there until release, and opens the gate to others.
+func (c *control) keep() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept, c.gate = c.gate, nil
+}
+
+// release lets the agent go that keep has kept, if there is one.
+func (c *control) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kept != nil {
+		close(c.kept)
+		c.kept = nil
 	}
 }
 

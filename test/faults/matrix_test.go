@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -56,10 +57,9 @@ func all(steps []step) []one {
 	return out
 }
 
-// bounded is the part of the matrix that `make test` runs: every kind of fault that is quick, at
-// steps all over the transition.
-func bounded(cases []one) []one {
-	const most = 32
+// bounded is the part of a family that `make test` runs: every kind of fault that is quick, at steps
+// all over the transition.
+func bounded(cases []one, most int) []one {
 	var quick, out []one
 	for _, c := range cases {
 		switch c.fault {
@@ -79,56 +79,75 @@ func chosen(o one) bool {
 	return (*onlyStep == "" || *onlyStep == o.at) && strings.HasPrefix(o.fault, *onlyFault)
 }
 
-// TestTheMatrix runs the cases on several nodes side by side, then power losses.
+// picked reports whether flags ask for some cases alone.
+func picked() bool { return *onlyStep != "" || *onlyFault != "" }
+
+// family is the cases of one kind of transition. The node that comes first records the steps, and
+// all of them take cases from the queue.
+type family struct {
+	once  sync.Once
+	queue chan one
+}
+
+// run runs cases on a node until there are none left. In the bounded part there are at most most.
+func (f *family) run(w *world, total *tally, most int, cases func() []one) {
+	w.t.Helper()
+	f.once.Do(func() {
+		var list []one
+		defer func() { // whatever becomes of the recording, no other node may wait for ever
+			go func() {
+				defer close(f.queue)
+				for _, c := range list {
+					f.queue <- c
+				}
+			}()
+		}()
+		list = cases()
+		if !*fullMatrix && !picked() {
+			list = bounded(list, most)
+		}
+		list = slices.DeleteFunc(list, func(c one) bool { return !chosen(c) })
+	})
+	for c := range f.queue {
+		w.run(total, c.at, c.fault, c.make(w))
+	}
+}
+
+// TestTheMatrix runs the cases on several nodes side by side, then power losses: first those of a
+// node's first generation, then those of later ones.
 func TestTheMatrix(t *testing.T) {
 	p := buildPrograms(t)
 	total := newTally()
 	if !*fullMatrix {
 		*nodes = 1
 	}
-	picked := *onlyStep != "" || *onlyFault != ""
-	queue := make(chan one)
-	var once sync.Once
-	fill := func(steps []step) {
-		cases := all(steps)
-		if !*fullMatrix && !picked {
-			cases = bounded(cases)
-		}
-		go func() {
-			defer close(queue)
-			for _, c := range cases {
-				if chosen(c) {
-					queue <- c
-				}
-			}
-		}()
-	}
+	first, later := &family{queue: make(chan one)}, &family{queue: make(chan one)}
 	t.Run("nodes", func(t *testing.T) {
 		for i := range *nodes {
 			t.Run(string(rune('a'+i)), func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, testnode.Name(t, "slipt-matrix"), p)
-				w.first()
-				once.Do(func() {
-					steps := w.record(t, 3)
-					t.Logf("a transition has %d steps", len(steps))
-					fill(steps)
+				w.boot()
+				w.undisturbed() // it joins
+				first.run(w, total, 6, func() []one {
+					steps := w.record(t, 2, w.emptied)
+					t.Logf("a first plan has %d steps", len(steps))
+					return firstCases(steps)
 				})
-				for c := range queue {
-					w.run(total, c.at, c.fault, c.make(w))
+				if i == 0 {
+					must(t, w.emptied())
+					w.powerLosses(total, w.recordWrites(firstTime), sample{everyNth: 24, inNode: 1}, sample{everyNth: 1, random: 1, inNode: 6})
 				}
-				if i > 0 {
-					return
+				w.restart()
+				later.run(w, total, 26, func() []one {
+					steps := w.record(t, 3, func() error { return nil })
+					t.Logf("a transition has %d steps", len(steps))
+					return all(steps)
+				})
+				if i == 0 {
+					quiet(w)
+					w.powerLosses(total, w.recordWrites(""), sample{everyNth: 8, inNode: 2}, sample{everyNth: 1, random: 2, inNode: 12})
 				}
-				quiet(w)
-				random, inNode := 0, 2
-				only := chosen
-				if *fullMatrix {
-					random, inNode = 2, 12
-				} else if !picked {
-					only = each(8)
-				}
-				w.powerLosses(total, random, inNode, only)
 			})
 		}
 	})
@@ -140,17 +159,8 @@ func TestTheMatrix(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if least := 300; *fullMatrix && !picked && len(total.pairs) < least {
+	if least := 300; *fullMatrix && !picked() && len(total.pairs) < least {
 		t.Errorf("%d distinct pairs of step and fault, want at least %d", len(total.pairs), least)
 	}
 	fmt.Println(total.summary())
-}
-
-// each chooses every nth case.
-func each(n int) func(one) bool {
-	i := -1
-	return func(one) bool {
-		i++
-		return i%n == 0
-	}
 }

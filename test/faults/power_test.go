@@ -29,6 +29,7 @@ type loss struct {
 
 // recording is an undisturbed transition, call by call.
 type recording struct {
+	label    string // begins the names of its steps
 	from, to *shape
 	previous *shape
 	disk     *disk.Disk
@@ -37,12 +38,11 @@ type recording struct {
 }
 
 // recordWrites applies a plan undisturbed and keeps its calls with the bytes.
-func (w *world) recordWrites() (*recording, error) {
+func (w *world) recordWrites(label string) *recording {
+	w.t.Helper()
 	d, err := disk.Load(w.node.State(""), plan.Root)
-	if err != nil {
-		return nil, err
-	}
-	r := &recording{from: w.current, to: w.next(), previous: w.previous, disk: d}
+	must(w.t, err)
+	r := &recording{label: label, from: w.current, to: w.next(), previous: w.previous, disk: d}
 	name := w.namer(r.from, r.to)
 	w.control.watch(func(call *tracer.Call, step string) {
 		if call.Tree(plan.Root) && step != "" {
@@ -51,7 +51,23 @@ func (w *world) recordWrites() (*recording, error) {
 	})
 	defer w.control.watch(nil)
 	w.publish(r.to)
-	return r, w.settle(r.to)
+	must(w.t, w.settle(r.to))
+	return r
+}
+
+// sample says how many of the power losses are tried.
+type sample struct {
+	everyNth int
+	random   int // policies that choose at random what is lost
+	inNode   int // of them that the node boots with
+}
+
+// both are the generations that a node keeps: the current one, and the one before if there is one.
+func both(current, before *shape) []*shape {
+	if before == nil {
+		return []*shape{current}
+	}
+	return []*shape{current, before}
 }
 
 // losses replays every prefix of a recording under each policy and returns the trees that differ
@@ -71,7 +87,7 @@ func (r *recording) losses(policies []disk.Policy) []loss {
 			tree := r.disk.Crash(policy)
 			if sum := tree.Sum(); !seen[sum] {
 				seen[sum] = true
-				out = append(out, loss{"after " + at, policy.Name, tree})
+				out = append(out, loss{r.label + "after " + at, policy.Name, tree})
 			}
 		}
 	}
@@ -157,7 +173,7 @@ func (w *world) recovered(d tree, r *recording, systemd *drive.Fake) error {
 	if err := d.holds(r.to); err != nil {
 		return err
 	}
-	if err := d.tidy(r.to, r.from); err != nil {
+	if err := d.tidy(both(r.to, r.from)...); err != nil {
 		return err
 	}
 	var names []string
@@ -200,31 +216,33 @@ func (w *world) toldRest(s *shape) error {
 	return nil
 }
 
-// powerLosses runs the replayed trees in this process, and some of them on the node.
-func (w *world) powerLosses(total *tally, random, inNode int, only func(one) bool) {
+// powerLosses runs the replayed trees in this process, and some of them on the node: in the bounded
+// part some of them, otherwise every one.
+func (w *world) powerLosses(total *tally, r *recording, some, every sample) {
 	w.t.Helper()
-	r, err := w.recordWrites()
-	must(w.t, err)
-	losses := r.losses(disk.Policies(random))
+	if *fullMatrix || picked() {
+		some = every
+	}
+	losses := r.losses(disk.Policies(some.random))
 	w.t.Logf("%d calls leave %d different trees", len(r.calls), len(losses))
 	w.control.shut()
 	must(w.t, w.node.PowerOff())
 	dir := filepath.Join(filepath.Dir(w.node.State("")), "replay")
-	for _, l := range losses {
-		if !only(one{at: l.at, fault: l.policy}) {
+	for i, l := range losses {
+		if i%some.everyNth != 0 || !chosen(one{at: l.at, fault: l.policy}) {
 			continue
 		}
 		began := time.Now()
 		verdict, err := w.recover(r, l, dir)
 		if err != nil {
 			verdict = foundMixed
-			w.t.Errorf("%s, %s: %v; the plane was told %v", l.policy, l.at, err, w.phases(r.to))
+			w.t.Errorf("%s, %s: %v; the plane was told %v", l.policy, l.at, err, w.recent())
 		}
 		total.add(l.at, l.policy, verdict, time.Since(began))
 	}
-	for i := range min(inNode, len(losses)) {
-		l := losses[i*len(losses)/inNode]
-		if !only(one{at: l.at, fault: l.policy}) {
+	for i := range min(some.inNode, len(losses)) {
+		l := losses[i*len(losses)/some.inNode]
+		if !chosen(one{at: l.at, fault: l.policy}) {
 			continue
 		}
 		began := time.Now()

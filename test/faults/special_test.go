@@ -331,7 +331,7 @@ func (w *world) cutSignal(phase protocol.Phase, after bool) (string, error) {
 		return foundMixed, errNotFired
 	}
 	w.plane.Disturb(nil)
-	verdict, err := w.found(tree(w.node.State("")), s)
+	verdict, err := w.foundOnNode(s)
 	if err != nil {
 		return verdict, err
 	}
@@ -357,9 +357,14 @@ func (w *world) overtaken(at step) (string, error) {
 		close(hold)
 		return "", err
 	}
-	verdict, err := w.found(tree(w.node.State("")), first)
+	verdict, err := w.foundOnNode(first)
 	delivered := w.plane.Deliveries()
-	second := w.next()
+	var second *shape
+	if w.current != nil {
+		second = w.next()
+	} else {
+		second = w.after(first)
+	}
 	w.publish(second)
 	errPoll := w.eventually(limit, func() error {
 		if w.plane.Deliveries() == delivered {
@@ -426,7 +431,7 @@ func (w *world) jumped(at step, jump string, again bool) (string, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, time.Second)
 	defer cancel()
 	<-ctx.Done()
-	verdict, err := w.found(tree(w.node.State("")), s)
+	verdict, err := w.foundOnNode(s)
 	if err := errors.Join(err, os.Remove(clock)); err != nil {
 		return foundMixed, err
 	}
@@ -469,7 +474,7 @@ func (w *world) comesBack(s *shape) (string, error) {
 	w.control.shut()
 	w.steadyID = ""
 	w.boot()
-	verdict, err := w.found(tree(w.node.State("")), s)
+	verdict, err := w.foundOnNode(s)
 	if err != nil {
 		return verdict, err
 	}
@@ -477,7 +482,10 @@ func (w *world) comesBack(s *shape) (string, error) {
 	if verdict == foundOld {
 		runs = w.current
 	}
-	if err := w.eventually(limit, func() error { return w.runs(runs) }); err != nil {
+	if runs != nil {
+		err = w.eventually(limit, func() error { return w.runs(runs) })
+	}
+	if err != nil {
 		return foundMixed, fmt.Errorf("without the agent: %w", err)
 	}
 	w.control.open()
@@ -515,7 +523,7 @@ func (w *world) crowded(space int64) (string, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, 1500*time.Millisecond)
 	defer cancel()
 	<-ctx.Done() // the disk stays full for that long, whatever the agent does
-	verdict, err := w.found(tree(w.node.State("")), s)
+	verdict, err := w.foundOnNode(s)
 	if err := errors.Join(err, w.node.Resize(diskSize)); err != nil {
 		return foundMixed, err
 	}

@@ -91,12 +91,14 @@ func (s step) String() string {
 	return fmt.Sprintf("%s (%d)", s.name, s.nth)
 }
 
-// record applies undisturbed plans and returns the steps that every one of them took.
-func (w *world) record(t *testing.T, rounds int) []step {
+// record applies undisturbed plans, each after prepare, and returns the steps that every one of them
+// took.
+func (w *world) record(t *testing.T, rounds int, prepare func() error) []step {
 	t.Helper()
 	least := map[string]int{}
 	var order []string
 	for round := range rounds {
+		must(t, prepare())
 		s := w.next()
 		name := w.namer(w.current, s)
 		count := map[string]int{}

@@ -23,17 +23,17 @@ func (w *world) whole(s, previous *shape) error {
 	if err := w.runs(s); err != nil {
 		return err
 	}
-	kept := []*shape{s}
-	if previous != nil {
-		kept = append(kept, previous)
-	}
-	if err := tree(w.node.State("")).tidy(kept...); err != nil {
+	if err := tree(w.node.State("")).tidy(both(s, previous)...); err != nil {
 		return err
 	}
 	if err := w.says(s); err != nil {
 		return err
 	}
-	// The agent is the only process of its unit, and nothing is mounted for good.
+	return w.alone()
+}
+
+// alone checks that the agent is the only process of its unit, and that nothing is mounted for good.
+func (w *world) alone() error {
 	if left := w.node.Processes("slipway-agent.service"); len(left) != 1 {
 		return fmt.Errorf("%d processes in the agent's unit", len(left))
 	}
@@ -112,6 +112,7 @@ func (w *world) process(s *shape, name string) error {
 	exec := unitOf(s.plan, name).Exec
 	file, _ := s.images[exec.Image].Platform().File(exec.Binary)
 	var found []string
+	supervisors := 0
 	for _, pid := range w.node.Processes(name) {
 		cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		if err != nil {
@@ -119,7 +120,8 @@ func (w *world) process(s *shape, name string) error {
 		}
 		args := strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00")
 		if path.Base(args[0]) == path.Base(plan.ExecBinary) {
-			continue // the supervisor
+			supervisors++
+			continue
 		}
 		binary, err := os.Open(fmt.Sprintf("/proc/%d/exe", pid))
 		if err != nil {
@@ -134,8 +136,8 @@ func (w *world) process(s *shape, name string) error {
 		}
 		found = append(found, args[0])
 	}
-	if len(found) != 1 {
-		return fmt.Errorf("%d components run in it", len(found))
+	if len(found) != 1 || supervisors != 1 {
+		return fmt.Errorf("%d components and %d supervisors run in it", len(found), supervisors)
 	}
 	return nil
 }

@@ -134,6 +134,7 @@ func (w *world) connect() {
 func (w *world) publish(s *shape) {
 	w.t.Helper()
 	w.plane.Publish(w.ctx, s.plan, s.lock, s.signature)
+	w.control.release()
 }
 
 // settle waits until the node runs a generation whole and nothing is left of others; it becomes
@@ -167,11 +168,16 @@ func (w *world) eventually(within time.Duration, check func() error) error {
 func (w *world) first() {
 	w.t.Helper()
 	w.boot()
-	for range 2 {
-		s := w.next()
-		w.publish(s)
-		if err := w.settle(s); err != nil {
-			w.t.Fatalf("generation %d: %v\n%s", s.number, err, w.node.Journal(w.ctx, 80))
-		}
+	w.undisturbed()
+	w.undisturbed()
+}
+
+// undisturbed brings the node to its next generation.
+func (w *world) undisturbed() {
+	w.t.Helper()
+	s := w.next()
+	w.publish(s)
+	if err := w.settle(s); err != nil {
+		w.t.Fatalf("generation %d: %v\n%s", s.number, err, w.node.Journal(w.ctx, 80))
 	}
 }
