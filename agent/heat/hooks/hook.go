@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"strings"
@@ -57,7 +58,8 @@ func answer(d metadata.Deployment, out outcome) notify.Result {
 				result.Status = status
 			}
 		default:
-			result.Outputs[name] = value
+			// Go takes bytes that are no text for text, inside of strings only; Heat does not.
+			result.Outputs[name] = json.RawMessage(bytes.ToValidUTF8(value, []byte("\uFFFD")))
 		}
 	}
 	if _, ok := said["deploy_stderr"]; !ok && result.Status != 0 {
