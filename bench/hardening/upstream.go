@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -87,6 +88,9 @@ func (p podman) remove(name string) error {
 
 // close lets go of the storage, which podman keeps mounted onto itself.
 func (p podman) close() error {
+	if err := p.settle(); err != nil {
+		return err
+	}
 	for {
 		err := unix.Unmount(filepath.Join(p.dir, "root", "overlay"), 0)
 		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) { // nothing is mounted there any more
@@ -96,6 +100,42 @@ func (p podman) close() error {
 			return fmt.Errorf("unmount podman's storage: %w", err)
 		}
 	}
+}
+
+// settle waits until no process works on the storage any more: conmon starts another podman when
+// its container has ended, however that came about, and that one mounts the storage again.
+func (p podman) settle() error {
+	const enough = 2 // looks without a process: one can miss a process whose parent ends meanwhile
+	until := time.Now().Add(2 * time.Minute)
+	for none := 0; none < enough; time.Sleep(50 * time.Millisecond) {
+		working, err := p.working()
+		switch {
+		case err != nil:
+			return err
+		case working == "":
+			none++
+		case time.Now().After(until):
+			return fmt.Errorf("podman's storage %s is still in use: %s", p.dir, working)
+		default:
+			none = 0
+		}
+	}
+	return nil
+}
+
+// working returns the command of a process whose arguments name the storage, or nothing.
+func (p podman) working() (string, error) {
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return "", err
+	}
+	for _, file := range files {
+		line, err := os.ReadFile(file)
+		if err == nil && strings.Contains(string(line), p.dir+"/") { // else it has ended
+			return strings.ReplaceAll(string(line), "\x00", " "), nil
+		}
+	}
+	return "", nil
 }
 
 // rootfs makes a root with the one program.
