@@ -154,13 +154,13 @@ func describe(s *side, name string) string {
 	}
 	version := ""
 	if s.checked != nil {
-		version = versionOf(s.checked.Lock, name) + " "
+		version = versionOf(s.checked.Lock, image) + " "
 	}
 	return version + image.Digest
 }
 
-func versionOf(l *lock.Lock, name string) string {
-	if entry, ok := l.ByName(name); ok {
+func versionOf(l *lock.Lock, image plan.Image) string {
+	if entry, _, ok := l.ByManifest(image.Digest); ok {
 		return entry.Version
 	}
 	return ""

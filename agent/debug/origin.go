@@ -69,7 +69,7 @@ func (n *Node) origin(f *facts, image plan.Image) *Origin {
 		o.Layers = append(o.Layers, layer.Digest)
 	}
 	n.files(o, platform.Files, image)
-	if entry, ok := f.checked.Lock.ByName(image.Name); ok {
+	if entry, _, ok := f.checked.Lock.ByManifest(image.Digest); ok {
 		o.Version, o.Index = entry.Version, entry.Index
 		o.Module, o.Source, o.Sum = entry.Source.Module, entry.Source.Version, entry.Source.Sum
 		if o.Module == "" {

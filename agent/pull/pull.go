@@ -30,7 +30,7 @@ type Want struct {
 }
 
 // Bytes returns how many bytes of layers the image has as they travel.
-func (w Want) Bytes() int64 { return w.Locked.Size() }
+func (w Want) Bytes() int64 { return w.Locked.Bytes() }
 
 // Puller fetches images into a store.
 type Puller struct {

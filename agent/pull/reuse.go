@@ -28,7 +28,7 @@ func (f *fetch) reuse(ctx context.Context) ([]int, error) {
 			if len(f.layers) == 1 {
 				f.layers[0] = paths(f.Locked.Files)
 			}
-			f.there(f.Locked.Size())
+			f.there(f.Locked.Bytes())
 			return nil, nil
 		} else if ctx.Err() != nil {
 			return nil, context.Cause(ctx)

@@ -148,21 +148,23 @@ func sameDigest(l *lock.Lock, origin, want string) error {
 }
 
 func find(l *lock.Lock, image plan.Image) (*lock.Platform, error) {
-	entry, ok := l.ByName(image.Name)
-	if !ok {
-		return nil, fault.Terminalf("image %s: not in the signed lock", image.Name)
+	refusal := fault.Terminalf("image %s: not in the signed lock", image.Name)
+	for _, entry := range l.ByName(image.Name) {
+		if entry.Unresolved != "" {
+			refusal = fault.Terminalf("image %s: unresolved in the signed lock (%s), so it never runs", image.Name, entry.Unresolved)
+			continue
+		}
+		platform, ok := entry.For(Platform())
+		if !ok {
+			refusal = fault.Terminalf("image %s: the signed lock has no entry for %s", image.Name, Platform())
+			continue
+		}
+		if platform.Manifest == image.Digest {
+			return platform, nil
+		}
+		refusal = fault.Terminalf("image %s: expected manifest %s by the signed lock, found %s in the plan", image.Name, platform.Manifest, image.Digest)
 	}
-	if entry.Unresolved != "" {
-		return nil, fault.Terminalf("image %s: unresolved in the signed lock (%s), so it never runs", image.Name, entry.Unresolved)
-	}
-	platform, ok := entry.For(Platform())
-	if !ok {
-		return nil, fault.Terminalf("image %s: the signed lock has no entry for %s", image.Name, Platform())
-	}
-	if platform.Manifest != image.Digest {
-		return nil, fault.Terminalf("image %s: expected manifest %s by the signed lock, found %s in the plan", image.Name, platform.Manifest, image.Digest)
-	}
-	return platform, nil
+	return nil, refusal
 }
 
 func binaries(checked *Checked) error {

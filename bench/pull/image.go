@@ -59,11 +59,11 @@ func loadLayers(cache, lockFile string) ([]layer, error) {
 	}
 	var layers []layer
 	for _, name := range binaries {
-		img, ok := l.ByName(name)
-		if !ok {
+		images := l.ByName(name)
+		if len(images) == 0 {
 			return nil, fmt.Errorf("%s is not in %s", name, lockFile)
 		}
-		platform, ok := img.For("linux/amd64")
+		platform, ok := images[len(images)-1].For("linux/amd64") // the newest
 		if !ok || len(platform.Layers) != 1 || len(platform.Files) != 1 {
 			return nil, fmt.Errorf("%s in %s is not one binary in one layer", name, lockFile)
 		}

@@ -92,7 +92,7 @@ func (t task) unpacked() (n float64) {
 // travels is how many bytes its layers have.
 func (t task) travels() (n float64) {
 	for _, img := range t.images {
-		n += float64(img.Locked.Size())
+		n += float64(img.Locked.Bytes())
 	}
 	return n
 }

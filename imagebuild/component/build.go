@@ -208,7 +208,7 @@ func (b *builder) start(ctx context.Context, work *errgroup.Group, r Recipe, out
 	if intact {
 		j.release()
 		*out = j.built(found, final, true)
-		j.report(Event{Phase: Cached, Bytes: found.Platform.Size()})
+		j.report(Event{Phase: Cached, Bytes: found.Platform.Bytes()})
 		return nil
 	}
 	scratch := entry{final.dir + ".work"}
@@ -223,7 +223,7 @@ func (b *builder) start(ctx context.Context, work *errgroup.Group, r Recipe, out
 			return fail(err)
 		}
 		*out = j.built(p, final, false)
-		j.report(Event{Phase: Packed, Bytes: p.Platform.Size()})
+		j.report(Event{Phase: Packed, Bytes: p.Platform.Bytes()})
 		return nil
 	})
 	return nil

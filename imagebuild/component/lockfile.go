@@ -39,7 +39,7 @@ func Compute(built []Built) (*lock.Lock, error) {
 	for _, b := range built {
 		l.Images = append(l.Images, b.Image)
 	}
-	slices.SortFunc(l.Images, func(x, y lock.Image) int { return strings.Compare(x.Name, y.Name) })
+	slices.SortFunc(l.Images, func(x, y lock.Image) int { return x.Compare(&y) })
 	return l, l.ValidateContent()
 }
 
@@ -54,7 +54,7 @@ func WriteLock(path string, l *lock.Lock) error {
 
 // Difference is one field of one image in which two locks differ.
 type Difference struct {
-	Image string // empty for the toolchain of the whole lock
+	Image string // name@version; empty for the toolchain of the whole lock
 	// Input is true for what goes into a build: once an input differs, the outputs must.
 	Input            bool
 	Field            string // "toolchain", "go.sum", "sha256 of usr/bin/etcd", "manifest linux/amd64"
@@ -111,8 +111,9 @@ func Differences(committed, built *lock.Lock) []Difference {
 	}
 	add(Difference{Input: true, Field: "toolchain", Committed: committed.Toolchain, Built: built.Toolchain})
 	for _, name := range names(committed, built) {
-		c, inC := committed.ByName(name)
-		b, inB := built.ByName(name)
+		image, version, _ := strings.Cut(name, "@")
+		c, inC := committed.Find(image, version)
+		b, inB := built.Find(image, version)
 		if !inC || !inB {
 			add(Difference{Image: name, Input: true, Field: "recipe", Committed: present(inC), Built: present(inB)})
 			continue
@@ -136,7 +137,7 @@ func names(locks ...*lock.Lock) []string {
 	var all []string
 	for _, l := range locks {
 		for _, i := range l.Images {
-			all = append(all, i.Name)
+			all = append(all, i.Name+"@"+i.Version)
 		}
 	}
 	slices.Sort(all)

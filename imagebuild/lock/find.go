@@ -1,12 +1,26 @@
 package lock
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
-// ByName returns the image of that name.
-func (l *Lock) ByName(name string) (*Image, bool) {
+// ByName returns the images of that name, one for each version.
+func (l *Lock) ByName(name string) []*Image {
+	var all []*Image
 	for i := range l.Images {
 		if l.Images[i].Name == name {
-			return &l.Images[i], true
+			all = append(all, &l.Images[i])
+		}
+	}
+	return all
+}
+
+// Find returns the image of that name and version.
+func (l *Lock) Find(name, version string) (*Image, bool) {
+	for _, img := range l.ByName(name) {
+		if img.Version == version {
+			return img, true
 		}
 	}
 	return nil, false
@@ -60,11 +74,19 @@ func (p *Platform) File(path string) (Binary, bool) {
 	return Binary{}, false
 }
 
-// Size returns the bytes of all layers as they travel.
-func (p *Platform) Size() int64 {
+// Bytes returns the bytes of all layers as they travel.
+func (p *Platform) Bytes() int64 {
 	var n int64
 	for _, l := range p.Layers {
 		n += l.Size
 	}
 	return n
+}
+
+// Compare orders images by name, then by version, as a lock has them.
+func (img *Image) Compare(other *Image) int {
+	if n := strings.Compare(img.Name, other.Name); n != 0 {
+		return n
+	}
+	return strings.Compare(img.Version, other.Version)
 }

@@ -1,7 +1,7 @@
 package lock
 
 // Schema is the only schema identifier that this package accepts.
-const Schema = "slipway.build/images/v1"
+const Schema = "slipway.build/images/v2"
 
 // Lock is the whole of images.yaml. Canonical bytes are its JSON form with sorted keys and no
 // white space; the YAML file is a rendering of the same value for people.
@@ -16,8 +16,18 @@ type Lock struct {
 	Expires string `json:"expires"`
 	// Toolchain is the exact Go toolchain of all builds, such as "go1.26.7".
 	Toolchain string `json:"toolchain"`
-	// Images are sorted by name; names are unique.
+	// Images are sorted by name, then by version; both together are unique.
 	Images []Image `json:"images"`
+	// Accepted are findings about this lock that its issuer knows of and lives with.
+	Accepted []Acceptance `json:"accepted,omitempty"`
+}
+
+// Acceptance is one finding that is not held against a lock until a day.
+type Acceptance struct {
+	Rule   string `json:"rule"`  // "support"
+	Image  string `json:"image"` // name, or name@version: "kube-apiserver@v1.34.4"
+	Reason string `json:"reason"`
+	Until  string `json:"until"` // the last day: "2027-01-31"
 }
 
 // Image is one component image for all its platforms.
@@ -28,6 +38,8 @@ type Image struct {
 	Source     Source `json:"source"`
 	// Kubernetes lists the minors that the image fits ("1.36"); empty fits all.
 	Kubernetes []string `json:"kubernetes,omitempty"`
+	// Supported is the last day of upstream's support ("2027-06-28"); empty where upstream names none.
+	Supported string `json:"supported,omitempty"`
 	// Index is the digest of the image index, empty until it was computed.
 	Index string `json:"index,omitempty"`
 	// Platforms are sorted by name.
@@ -36,6 +48,8 @@ type Image struct {
 	Unresolved string `json:"unresolved,omitempty"`
 	// HostTools are programs that the component expects of the node OS.
 	HostTools []string `json:"hostTools,omitempty"`
+	// System says why there is a system beneath the program in the image; empty where there is none.
+	System string `json:"system,omitempty"`
 }
 
 // Source is where an image's bytes come from: a Go module, or an upstream reference.
@@ -52,11 +66,41 @@ type Source struct {
 
 // Platform is one platform's manifest and what is in it.
 type Platform struct {
-	Platform string   `json:"platform"` // "linux/amd64"
-	Manifest string   `json:"manifest"` // digest of the platform manifest
-	Config   string   `json:"config"`   // digest of the image configuration
+	Platform string `json:"platform"` // "linux/amd64"
+	// Manifest is the digest of the platform manifest that nodes fetch, whose layers are zstd.
+	Manifest string   `json:"manifest"`
+	Size     int64    `json:"size,omitempty"` // bytes of that manifest
+	Config   string   `json:"config"`         // digest of the image configuration
 	Layers   []Layer  `json:"layers"`
 	Files    []Binary `json:"files"`
+	// Gzip is the same image for clients that do not read zstd.
+	Gzip Form `json:"gzip,omitzero"`
+	// Debian are the packages whose files are in the image.
+	Debian []Package `json:"debian,omitempty"`
+	// Evidence are the digests of what is said about the image, as blobs of referrers to the index.
+	Evidence Evidence `json:"evidence,omitzero"`
+}
+
+// Form is one more manifest over the same configuration.
+type Form struct {
+	Manifest string  `json:"manifest"`
+	Size     int64   `json:"size"` // bytes of the manifest
+	Layers   []Layer `json:"layers"`
+}
+
+// Package is one Debian package, by the sum of its .deb file.
+type Package struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Path    string `json:"path"`   // beneath an archive: "pool/main/b/bird/bird_1.6.8-2.1_amd64.deb"
+	SHA256  string `json:"sha256"` // hex, no prefix
+}
+
+// Evidence are digests of statements about one platform's image.
+type Evidence struct {
+	SPDX       string `json:"spdx,omitempty"`
+	CycloneDX  string `json:"cyclonedx,omitempty"`
+	Provenance string `json:"provenance,omitempty"` // in-toto statement, SLSA v1 predicate
 }
 
 // Layer is one layer blob as it travels and as it unpacks.

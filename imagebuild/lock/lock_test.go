@@ -59,10 +59,11 @@ func TestValidateNamesFieldAndValue(t *testing.T) {
 		{"a time with an offset", func(l *Lock) { l.Issued = "2026-11-21T17:00:00+01:00" }, "issued: "},
 		{"a time with fractions", func(l *Lock) { l.Expires = "2031-11-20T17:00:00.5Z" }, "expires: "},
 		{"an end before the beginning", func(l *Lock) { l.Expires = "2026-11-21T17:00:00Z" }, "is not after issued"},
-		{"another schema", func(l *Lock) { l.Schema = "slipway.build/images/v2" }, `schema: "slipway.build/images/v2" is not`},
+		{"another schema", func(l *Lock) { l.Schema = "slipway.build/images/v1" }, `schema: "slipway.build/images/v2" is not`},
 		{"a toolchain that is not exact", func(l *Lock) { l.Toolchain = "go1.26.x" }, `toolchain: "go1.26.x"`},
-		{"a name twice", func(l *Lock) { l.Images[1].Name = "etcd" }, `images[1](etcd).name: "etcd" must sort after "etcd"`},
-		{"names out of order", func(l *Lock) { l.Images[1].Name = "cni" }, "names are sorted and unique"},
+		{"an image twice", func(l *Lock) { l.Images[1].Name, l.Images[1].Version = "etcd", "v3.6.16" }, `images[1](etcd).name: "etcd" "v3.6.16" must sort after "etcd" "v3.6.16"`},
+		{"versions out of order", func(l *Lock) { l.Images[1].Name, l.Images[1].Version = "etcd", "v3.5.9" }, "sorted by name and version, and unique"},
+		{"names out of order", func(l *Lock) { l.Images[1].Name = "cni" }, "sorted by name and version, and unique"},
 		{"an upper-case name", func(l *Lock) { l.Images[0].Name = "Etcd" }, `images[0](Etcd).name: "Etcd"`},
 		{"a version that is no tag", func(l *Lock) { l.Images[0].Version = "v3+x" }, `images[0](etcd).version: "v3+x"`},
 		{"a repository that leaves its registry", func(l *Lock) { l.Images[0].Repository = "../etcd" }, ".repository:"},
@@ -128,15 +129,18 @@ func TestValidateRefusesOneManifestForTwoImages(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	l := sample()
-	img, ok := l.ByName("etcd")
-	if !ok || img.Version != "v3.6.16" {
-		t.Fatalf("ByName: %v %v", img, ok)
+	if all := l.ByName("etcd"); len(all) != 1 || all[0].Version != "v3.6.16" {
+		t.Fatalf("ByName: %v", all)
 	}
-	if _, ok := l.ByName("nothing"); ok {
-		t.Error("ByName found an image that is not there")
+	img, ok := l.Find("etcd", "v3.6.16")
+	if !ok || img.Name != "etcd" {
+		t.Fatalf("Find: %v %v", img, ok)
+	}
+	if _, ok := l.Find("etcd", "v3.6.15"); ok || len(l.ByName("nothing")) > 0 {
+		t.Error("found an image that is not there")
 	}
 	img, p, ok := l.ByManifest(digestOf("3"))
-	if !ok || img.Name != "etcd" || p.Platform != "linux/amd64" || p.Size() != 7 {
+	if !ok || img.Name != "etcd" || p.Platform != "linux/amd64" || p.Bytes() != 7 {
 		t.Fatalf("ByManifest: %v %v %v", img, p, ok)
 	}
 	if _, _, ok := l.ByManifest(""); ok {

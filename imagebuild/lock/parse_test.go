@@ -131,7 +131,8 @@ func TestTheCommittedLockIsValid(t *testing.T) {
 		"cni", "containerd", "containerd-shim", "coredns", "etcd", "kube-apiserver", "kube-controller-manager",
 		"kube-proxy", "kube-scheduler", "kubectl", "kubelet", "pause",
 	} {
-		if img, ok := l.ByName(name); !ok || img.Unresolved != "" {
+		all := l.ByName(name)
+		if len(all) == 0 || all[0].Unresolved != "" {
 			t.Errorf("no resolved image %s", name)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"slipway.build/slipway/agent/fault"
@@ -67,8 +68,9 @@ func (c *checker) content(l *Lock) {
 		if img.Name != "" {
 			path += "(" + img.Name + ")"
 		}
-		if i > 0 && l.Images[i-1].Name >= img.Name {
-			c.bad(path+".name", "%q must sort after %q: names are sorted and unique", img.Name, l.Images[i-1].Name)
+		if i > 0 && l.Images[i-1].Compare(img) >= 0 {
+			c.bad(path+".name", "%q %q must sort after %q %q: images are sorted by name and version, and unique",
+				img.Name, img.Version, l.Images[i-1].Name, l.Images[i-1].Version)
 		}
 		c.image(path, img)
 		for _, p := range img.Platforms {
@@ -77,6 +79,19 @@ func (c *checker) content(l *Lock) {
 			}
 			manifests[p.Manifest] = img.Name
 		}
+	}
+	for i, a := range l.Accepted {
+		at := fmt.Sprintf("accepted[%d]", i)
+		c.plain(at+".rule", a.Rule)
+		c.plain(at+".image", a.Image)
+		c.text(at+".reason", a.Reason)
+		c.day(at+".until", a.Until)
+	}
+}
+
+func (c *checker) day(field, value string) {
+	if t, err := time.Parse(time.DateOnly, value); err != nil || t.Format(time.DateOnly) != value {
+		c.bad(field, "%q is not a day such as 2027-06-28", value)
 	}
 }
 
@@ -127,6 +142,12 @@ func (c *checker) image(path string, img *Image) {
 	c.source(path+".source", &img.Source)
 	for i, m := range img.Kubernetes {
 		c.match(fmt.Sprintf("%s.kubernetes[%d]", path, i), m, minorForm, "a Kubernetes minor such as 1.36")
+	}
+	if img.Supported != "" {
+		c.day(path+".supported", img.Supported)
+	}
+	if img.System != "" {
+		c.text(path+".system", img.System)
 	}
 	for i, tool := range img.HostTools {
 		c.plain(fmt.Sprintf("%s.hostTools[%d]", path, i), tool)
@@ -181,15 +202,8 @@ func (c *checker) platform(path string, p *Platform) {
 	c.match(path+".platform", p.Platform, platformForm, "a platform such as linux/amd64")
 	c.digest(path+".manifest", p.Manifest)
 	c.digest(path+".config", p.Config)
-	if len(p.Layers) == 0 {
-		c.bad(path+".layers", "none given")
-	}
-	for i, l := range p.Layers {
-		at := fmt.Sprintf("%s.layers[%d]", path, i)
-		c.digest(at+".digest", l.Digest)
-		c.digest(at+".diffID", l.DiffID)
-		c.positive(at+".size", l.Size)
-	}
+	c.layers(path+".layers", p.Layers)
+	c.variants(path, p)
 	if len(p.Files) == 0 {
 		c.bad(path+".files", "none given")
 	}
@@ -203,6 +217,45 @@ func (c *checker) platform(path string, p *Platform) {
 		}
 		c.match(at+".sha256", f.SHA256, hexForm, "64 lower-case hex digits")
 		c.positive(at+".size", f.Size)
+	}
+}
+
+func (c *checker) layers(path string, layers []Layer) {
+	if len(layers) == 0 {
+		c.bad(path, "none given")
+	}
+	for i, l := range layers {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		c.digest(at+".digest", l.Digest)
+		c.digest(at+".diffID", l.DiffID)
+		c.positive(at+".size", l.Size)
+	}
+}
+
+// variants checks what else there is of a platform's image: its other form, what it was packed
+// from, and what is said about it.
+func (c *checker) variants(path string, p *Platform) {
+	if p.Size < 0 {
+		c.bad(path+".size", "%d is not a number of bytes", p.Size)
+	}
+	if p.Gzip.Manifest != "" || p.Gzip.Size != 0 || len(p.Gzip.Layers) > 0 {
+		c.digest(path+".gzip.manifest", p.Gzip.Manifest)
+		c.positive(path+".gzip.size", p.Gzip.Size)
+		c.layers(path+".gzip.layers", p.Gzip.Layers)
+	}
+	for i, d := range p.Debian {
+		at := fmt.Sprintf("%s.debian[%d]", path, i)
+		c.plain(at+".name", d.Name)
+		c.plain(at+".version", d.Version)
+		if !fs.ValidPath(d.Path) || !strings.HasSuffix(d.Path, ".deb") {
+			c.bad(at+".path", "%q is not a clean relative path of a .deb file", d.Path)
+		}
+		c.match(at+".sha256", d.SHA256, hexForm, "64 lower-case hex digits")
+	}
+	for field, digest := range map[string]string{"spdx": p.Evidence.SPDX, "cyclonedx": p.Evidence.CycloneDX, "provenance": p.Evidence.Provenance} {
+		if digest != "" {
+			c.digest(path+".evidence."+field, digest)
+		}
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"slipway.build/slipway/imagebuild/sign"
 )
 
-const fixtureLock = `schema: slipway.build/images/v1
+const fixtureLock = `schema: slipway.build/images/v2
 number: 1
 issued: "2026-11-21T17:00:00Z"
 expires: "2031-11-20T17:00:00Z"

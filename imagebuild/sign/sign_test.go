@@ -17,7 +17,7 @@ import (
 	"slipway.build/slipway/imagebuild/lock"
 )
 
-const validLock = `schema: slipway.build/images/v1
+const validLock = `schema: slipway.build/images/v2
 number: 1
 issued: "2026-11-21T17:00:00Z"
 expires: "2031-11-20T17:00:00Z"

@@ -33,9 +33,12 @@ func TestAChangedLayerIsRefused(t *testing.T) {
 	}
 	for _, name := range []string{"etcd", "coredns"} {
 		t.Run(name, func(t *testing.T) {
-			image, known := locked.ByName(name)
-			platform, ok := image.For("linux/" + runtime.GOARCH)
-			if !known || !ok || len(platform.Layers) == 0 {
+			images := locked.ByName(name)
+			if len(images) != 1 {
+				t.Fatalf("the lock has %d versions of %s", len(images), name)
+			}
+			platform, ok := images[0].For("linux/" + runtime.GOARCH)
+			if !ok || len(platform.Layers) == 0 {
 				t.Fatalf("the lock has no %s for this platform", name)
 			}
 			want := platform.Layers[0].Digest

@@ -53,7 +53,7 @@ func (a *app) printImages(l *lock.Lock) error {
 	for _, i := range l.Images {
 		digest, size := i.Unresolved, ""
 		if len(i.Platforms) > 0 {
-			digest, size = i.Platforms[0].Manifest, fmt.Sprintf("%.1f MiB", float64(i.Platforms[0].Size())/(1<<20))
+			digest, size = i.Platforms[0].Manifest, fmt.Sprintf("%.1f MiB", float64(i.Platforms[0].Bytes())/(1<<20))
 		}
 		rows = append(rows, []string{i.Name, i.Version, size, digest})
 	}
