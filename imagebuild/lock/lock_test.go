@@ -59,7 +59,7 @@ func TestValidateNamesFieldAndValue(t *testing.T) {
 		{"a time with an offset", func(l *Lock) { l.Issued = "2026-11-21T17:00:00+01:00" }, "issued: "},
 		{"a time with fractions", func(l *Lock) { l.Expires = "2031-11-20T17:00:00.5Z" }, "expires: "},
 		{"an end before the beginning", func(l *Lock) { l.Expires = "2026-11-21T17:00:00Z" }, "is not after issued"},
-		{"another schema", func(l *Lock) { l.Schema = "slipway.build/images/v1" }, `schema: "slipway.build/images/v2" is not`},
+		{"another schema", func(l *Lock) { l.Schema = "slipway.build/images/v1" }, `schema: "slipway.build/images/v1" is not "slipway.build/images/v2"`},
 		{"a toolchain that is not exact", func(l *Lock) { l.Toolchain = "go1.26.x" }, `toolchain: "go1.26.x"`},
 		{"an image twice", func(l *Lock) { l.Images[1].Name, l.Images[1].Version = "etcd", "v3.6.16" }, `images[1](etcd).name: "etcd" "v3.6.16" must sort after "etcd" "v3.6.16"`},
 		{"versions out of order", func(l *Lock) { l.Images[1].Name, l.Images[1].Version = "etcd", "v3.5.9" }, "sorted by name and version, and unique"},
