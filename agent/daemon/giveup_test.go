@@ -132,19 +132,7 @@ func TestGivingUpThatIsCutShortIsGoneOnWith(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := stopped(t)
 			r.stop()
-			ctx, kill := context.WithCancel(r.ctx)
-			defer kill()
-			r.systemd.FailWith(func(action string) error {
-				if action == "start slipway-b.service" {
-					kill()
-					return context.Canceled
-				}
-				return nil
-			})
-			if done, err := daemon.RollBack(ctx, r.config, byHand, slog.New(slog.DiscardHandler)); err == nil {
-				t.Fatalf("it was not cut short: %q", done)
-			}
-			r.systemd.FailWith(nil)
+			cutShort(t, r, "start slipway-b.service")
 			if steps := r.steps(); steps[3] != journal.Returning {
 				t.Fatalf("steps %v", steps)
 			}
@@ -162,19 +150,13 @@ func TestGivingUpThatIsCutShortIsGoneOnWith(t *testing.T) {
 	}
 }
 
-func TestAskingAgainGoesNoFurtherBackAndTellsWhoeverStillWaited(t *testing.T) {
-	r := newRig(t)
-	r.ready()
-	r.apply(r.desired(1), protocol.Healthy)
-	p := r.desired(2)
-	p.Files[0].Content = "two"
-	p.Tasks = []plan.Task{{Name: "addons", Kind: plan.TaskNodeReady, API: r.api(""), Deployment: "cluster"}}
-	r.apply(p, protocol.Healthy)
-	r.stop() // the task of the further deployment is never done
+// cutShort asks for the way back and ends it when it comes to an action of systemd.
+func cutShort(t *testing.T, r *rig, at string) {
+	t.Helper()
 	ctx, kill := context.WithCancel(r.ctx)
 	defer kill()
 	r.systemd.FailWith(func(action string) error {
-		if action == "reload" {
+		if action == at {
 			kill()
 			return context.Canceled
 		}
@@ -184,6 +166,18 @@ func TestAskingAgainGoesNoFurtherBackAndTellsWhoeverStillWaited(t *testing.T) {
 		t.Fatalf("it was not cut short: %q", done)
 	}
 	r.systemd.FailWith(nil)
+}
+
+func TestAskingAgainGoesNoFurtherBackAndTellsWhoeverStillWaited(t *testing.T) {
+	r := newRig(t)
+	r.ready()
+	r.apply(r.desired(1), protocol.Healthy)
+	p := r.desired(2)
+	p.Files[0].Content = "two"
+	p.Tasks = []plan.Task{{Name: "addons", Kind: plan.TaskNodeReady, API: r.api(""), Deployment: "cluster"}}
+	r.apply(p, protocol.Healthy)
+	r.stop() // the task of the further deployment is never done
+	cutShort(t, r, "reload")
 	done, err := daemon.RollBack(r.ctx, r.config, byHand, slog.New(slog.DiscardHandler))
 	if err != nil || !strings.Contains(done, "generation 2 was rolled back; generation 1 runs again") {
 		t.Fatalf("%q, %v", done, err)

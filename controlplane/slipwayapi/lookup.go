@@ -15,18 +15,7 @@ func (s *server) cluster(ctx context.Context, ident string) (*store.Cluster, err
 	if err != nil {
 		return nil, err
 	}
-	for i := range found {
-		if found[i].UUID == ident { // another cluster may have this UUID as its name
-			return &found[i], nil
-		}
-	}
-	switch len(found) {
-	case 0:
-		return nil, problem(http.StatusNotFound, "Cluster %s could not be found.", shown(ident))
-	case 1:
-		return &found[0], nil
-	}
-	return nil, problem(http.StatusConflict, "Multiple clusters exist with same name. Please use the cluster uuid instead.")
+	return the("Cluster", "cluster", ident, found, func(c *store.Cluster) string { return c.UUID })
 }
 
 // node finds the node that a request names among those of the caller's clusters.
@@ -36,18 +25,24 @@ func (s *server) node(r *http.Request) (*store.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	return the("Node", "node", ident, found, func(n *store.Node) string { return n.ID })
+}
+
+// the returns the one that a UUID or a name means. A UUID goes before a name: another one may have
+// this UUID as its name.
+func the[T any](title, kind, ident string, found []T, uuid func(*T) string) (*T, error) {
 	for i := range found {
-		if found[i].ID == ident { // another node may have this UUID as its name
+		if uuid(&found[i]) == ident {
 			return &found[i], nil
 		}
 	}
 	switch len(found) {
 	case 0:
-		return nil, problem(http.StatusNotFound, "Node %s could not be found.", shown(ident))
+		return nil, problem(http.StatusNotFound, "%s %s could not be found.", title, shown(ident))
 	case 1:
 		return &found[0], nil
 	}
-	return nil, problem(http.StatusConflict, "Multiple nodes exist with same name. Please use the node's uuid instead.")
+	return nil, problem(http.StatusConflict, "Multiple %ss exist with same name. Please use the %s uuid instead.", kind, kind)
 }
 
 // action finds an action of the node that a request names.

@@ -65,9 +65,12 @@ func readDrive(dir string) (json.RawMessage, error) {
 		return nil, fmt.Errorf("read the configuration drive: %w", err)
 	}
 	defer func() { _ = file.Close() }()
-	raw, err := io.ReadAll(io.LimitReader(file, metadata.MaxSize))
+	raw, err := io.ReadAll(io.LimitReader(file, metadata.MaxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration drive: %w", err)
+	}
+	if len(raw) > metadata.MaxSize {
+		return nil, fmt.Errorf("read the configuration drive: meta-data.json has more than the limit of %d bytes", metadata.MaxSize)
 	}
 	if !json.Valid(raw) {
 		return nil, errors.New("read the configuration drive: meta-data.json is not JSON")
