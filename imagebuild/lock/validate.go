@@ -60,7 +60,7 @@ func (c *checker) content(l *Lock) {
 	if l.Schema != Schema {
 		c.bad("schema", "%q is not %q; this program reads no other", l.Schema, Schema)
 	}
-	c.match("toolchain", l.Toolchain, toolchainForm, "an exact Go toolchain such as go1.26.7")
+	c.match("toolchain", l.Toolchain, ToolchainForm, "an exact Go toolchain such as go1.26.7")
 	manifests := map[string]string{}
 	for i := range l.Images {
 		img := &l.Images[i]
@@ -95,20 +95,6 @@ func (c *checker) day(field, value string) {
 	}
 }
 
-// The forms of names come from the OCI distribution specification and from Go. They are compiled
-// when a lock is checked: the agent lives long, and seldom checks one.
-const (
-	toolchainForm  = `^go1\.[0-9]+(\.[0-9]+|rc[0-9]+)?$`
-	nameForm       = `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`
-	tagForm        = `^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`
-	repositoryForm = `^[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$`
-	minorForm      = `^1\.[0-9]+$`
-	platformForm   = `^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?$`
-	sumForm        = `^h1:[A-Za-z0-9+/]{43}=$`
-	hexForm        = `^[0-9a-f]{64}$`
-	digestForm     = `^sha256:[0-9a-f]{64}$`
-)
-
 type checker struct {
 	problems []error
 	forms    map[string]*regexp.Regexp // compiled, by their text
@@ -132,16 +118,16 @@ func (c *checker) match(field, value, form, want string) {
 }
 
 func (c *checker) digest(field, value string) {
-	c.match(field, value, digestForm, "a sha256 digest (sha256: and 64 hex digits)")
+	c.match(field, value, DigestForm, "a sha256 digest (sha256: and 64 hex digits)")
 }
 
 func (c *checker) image(path string, img *Image) {
-	c.match(path+".name", img.Name, nameForm, "a name of lower-case letters, digits and hyphens")
-	c.match(path+".version", img.Version, tagForm, "a version that can be an image tag")
-	c.match(path+".repository", img.Repository, repositoryForm, "a repository path")
+	c.match(path+".name", img.Name, NameForm, "a name of lower-case letters, digits and hyphens")
+	c.match(path+".version", img.Version, TagForm, "a version that can be an image tag")
+	c.match(path+".repository", img.Repository, RepositoryForm, "a repository path")
 	c.source(path+".source", &img.Source)
 	for i, m := range img.Kubernetes {
-		c.match(fmt.Sprintf("%s.kubernetes[%d]", path, i), m, minorForm, "a Kubernetes minor such as 1.36")
+		c.match(fmt.Sprintf("%s.kubernetes[%d]", path, i), m, MinorForm, "a Kubernetes minor such as 1.36")
 	}
 	if img.Supported != "" {
 		c.day(path+".supported", img.Supported)
@@ -180,7 +166,7 @@ func (c *checker) source(path string, s *Source) {
 	case s.Module != "":
 		c.plain(path+".module", s.Module)
 		c.plain(path+".version", s.Version)
-		c.match(path+".sum", s.Sum, sumForm, "a module sum (h1: and base64)")
+		c.match(path+".sum", s.Sum, SumForm, "a module sum (h1: and base64)")
 		c.digest(path+".goSum", s.GoSum)
 		if len(s.Packages) == 0 {
 			c.bad(path+".packages", "a module source names the packages that were built")
@@ -199,7 +185,7 @@ func (c *checker) source(path string, s *Source) {
 }
 
 func (c *checker) platform(path string, p *Platform) {
-	c.match(path+".platform", p.Platform, platformForm, "a platform such as linux/amd64")
+	c.match(path+".platform", p.Platform, PlatformForm, "a platform such as linux/amd64")
 	c.digest(path+".manifest", p.Manifest)
 	c.digest(path+".config", p.Config)
 	c.layers(path+".layers", p.Layers)
@@ -215,7 +201,7 @@ func (c *checker) platform(path string, p *Platform) {
 		if i > 0 && p.Files[i-1].Path >= f.Path {
 			c.bad(at+".path", "%q must sort after %q: paths are sorted and unique", f.Path, p.Files[i-1].Path)
 		}
-		c.match(at+".sha256", f.SHA256, hexForm, "64 lower-case hex digits")
+		c.match(at+".sha256", f.SHA256, HexForm, "64 lower-case hex digits")
 		c.positive(at+".size", f.Size)
 	}
 }
@@ -250,7 +236,7 @@ func (c *checker) variants(path string, p *Platform) {
 		if !fs.ValidPath(d.Path) || !strings.HasSuffix(d.Path, ".deb") {
 			c.bad(at+".path", "%q is not a clean relative path of a .deb file", d.Path)
 		}
-		c.match(at+".sha256", d.SHA256, hexForm, "64 lower-case hex digits")
+		c.match(at+".sha256", d.SHA256, HexForm, "64 lower-case hex digits")
 	}
 	for field, digest := range map[string]string{"spdx": p.Evidence.SPDX, "cyclonedx": p.Evidence.CycloneDX, "provenance": p.Evidence.Provenance} {
 		if digest != "" {
