@@ -5,7 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"io"
-	"os"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -26,6 +26,17 @@ type Contents struct {
 	// Lock and LockSignature are the components' lock as it is baked in: images.yaml and its
 	// detached signature, which has to be by one of TrustKeys.
 	Lock, LockSignature []byte
+	// Architecture of the node, as Go names it. Empty: amd64.
+	Architecture string
+	Policy       Policy // which images the node's own OS tools may take
+	Files        []File // what an operator adds
+}
+
+func (c Contents) architecture() string {
+	if c.Architecture == "" {
+		return "amd64"
+	}
+	return c.Architecture
 }
 
 // entry is one file, directory or link of the layer. Everything belongs to root.
@@ -42,6 +53,8 @@ type entry struct {
 const (
 	unitDir       = "usr/lib/systemd/system"
 	generatorPath = "usr/lib/systemd/system-generators/slipway-generator"
+	// contextsPath names the SELinux types of paths that Fedora's policy does not know.
+	contextsPath = "etc/selinux/targeted/contexts/files/file_contexts.local"
 )
 
 // entries returns everything of the layer with its parent directories, sorted, each directory before what
@@ -60,6 +73,8 @@ func (c Contents) entries() ([]entry, error) {
 		literal(path.Join(plan.BakedLock, "images.yaml.sig"), c.LockSignature),
 	}
 	for to, from := range map[string]string{
+		"usr/lib/systemd/system-preset/20-slipway.preset": "preset.conf",
+		contextsPath:                          "file_contexts.local",
 		unitDir + "/slipway-agent.service":    "slipway-agent.service",
 		"usr/lib/sysusers.d/slipway.conf":     "sysusers.conf",
 		"usr/lib/tmpfiles.d/slipway.conf":     "tmpfiles.conf",
@@ -73,13 +88,30 @@ func (c Contents) entries() ([]entry, error) {
 		list = append(list, literal(to, data))
 	}
 	for to, from := range map[string]string{plan.AgentBinary: c.Agent, plan.ImportTool: c.ImportTool, plan.ExecBinary: c.Exec} {
-		program, err := program(to, from)
+		program, err := program(to, from, c.architecture())
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, program)
 	}
-	return withParents(list), nil
+	policy, err := c.Policy.entries()
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, policy...)
+	// For what others put there: further CNI plugins and their configuration. /opt is a link into
+	// /var on Fedora CoreOS and cannot be part of an image.
+	for _, d := range []string{"usr/libexec/cni", "etc/cni/net.d"} {
+		list = append(list, entry{path: d, mode: 0o755, dir: true})
+	}
+	for _, f := range c.Files {
+		e, err := f.entry()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, e)
+	}
+	return withParents(list)
 }
 
 func literal(to string, data []byte) entry {
@@ -89,28 +121,21 @@ func literal(to string, data []byte) entry {
 
 func link(at, target string) entry { return entry{path: at, mode: 0o777, target: target} }
 
-func program(to, from string) (entry, error) {
-	st, err := os.Stat(from)
-	if err != nil {
-		return entry{}, fmt.Errorf("program for %s: %w", to, err)
+func withParents(list []entry) ([]entry, error) {
+	known := map[string]entry{}
+	for _, e := range list {
+		if before, twice := known[e.path]; twice && !(before.dir && e.dir) {
+			return nil, fmt.Errorf("/%s is in the layer twice", e.path)
+		}
+		known[e.path] = e
 	}
-	if !st.Mode().IsRegular() || st.Size() == 0 {
-		return entry{}, fmt.Errorf("program for %s: %s is no file with contents", to, from)
-	}
-	return entry{path: strings.TrimPrefix(to, "/"), mode: 0o755, size: st.Size(),
-		open: func() (io.ReadCloser, error) { return os.Open(from) }}, nil
-}
-
-func withParents(list []entry) []entry {
-	known := map[string]bool{}
 	for _, e := range list {
 		for d := path.Dir(e.path); d != "."; d = path.Dir(d) {
-			if !known[d] {
-				known[d] = true
-				list = append(list, entry{path: d, mode: 0o755, dir: true})
+			if before, there := known[d]; there && !before.dir {
+				return nil, fmt.Errorf("/%s is in the layer, and so is /%s, which is no directory", e.path, d)
 			}
+			known[d] = entry{path: d, mode: 0o755, dir: true}
 		}
 	}
-	slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.path, b.path) })
-	return list
+	return slices.SortedFunc(maps.Values(known), func(a, b entry) int { return strings.Compare(a.path, b.path) }), nil
 }

@@ -85,9 +85,11 @@ func TestDerivingKeepsEveryByteOfEitherFormOfBaseAndAddsOneLayer(t *testing.T) {
 				if diff := cmp.Diff(before.Layers, manifest.Layers[:n]); diff != "" || len(manifest.Layers) != n+1 {
 					t.Errorf("layers: %d, %s", len(manifest.Layers), diff)
 				}
+				beforeConfig.Config.Labels["com.coreos.stream"] = Stream // all that changes
 				if diff := cmp.Diff(beforeConfig.Config, config.Config); diff != "" {
 					t.Errorf("configuration with labels: %s", diff)
 				}
+				before.Annotations["fedora-coreos.stream"] = Stream
 				if diff := cmp.Diff(before.Annotations, manifest.Annotations); diff != "" {
 					t.Errorf("annotations: %s", diff)
 				}

@@ -1,6 +1,9 @@
 package osimage
 
 import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"testing"
@@ -23,13 +26,26 @@ images:
     unresolved: only a name in a test
 `
 
+// program64 is the least that is an ELF program, with a text behind it.
+func program64(m elf.Machine, text string) []byte {
+	h := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(m), Version: 1, Ehsize: 64}
+	copy(h.Ident[:], elf.ELFMAG)
+	h.Ident[elf.EI_CLASS], h.Ident[elf.EI_DATA], h.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), 1
+	var b bytes.Buffer
+	if err := binary.Write(&b, binary.LittleEndian, h); err != nil {
+		panic(err) // the buffer takes everything
+	}
+	b.WriteString(text)
+	return b.Bytes()
+}
+
 // contents returns contents whose lock is signed by a key of the test's.
 func contents(t testing.TB) Contents {
 	t.Helper()
 	dir := t.TempDir()
 	c := Contents{Agent: filepath.Join(dir, "agent"), ImportTool: filepath.Join(dir, "import"), Exec: filepath.Join(dir, "exec")}
 	for path, text := range map[string]string{c.Agent: "the agent", c.ImportTool: "the import tool", c.Exec: "the supervisor"} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil { // the layer decides the mode
+		if err := os.WriteFile(path, program64(elf.EM_X86_64, text), 0o600); err != nil { // the layer decides the mode
 			t.Fatal(err)
 		}
 	}

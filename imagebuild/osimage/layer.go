@@ -23,6 +23,7 @@ type Layer struct {
 	entries    []entry
 	diffID     string
 	components string
+	arch       string
 }
 
 // New reads the contents once and returns their layer.
@@ -35,7 +36,7 @@ func New(c Contents) (*Layer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("OS layer: %w", err)
 	}
-	l := &Layer{entries: entries}
+	l := &Layer{entries: entries, arch: c.architecture()}
 	if l.components, err = components.Digest(); err != nil {
 		return nil, fmt.Errorf("OS layer: %w", err)
 	}
@@ -49,6 +50,9 @@ func New(c Contents) (*Layer, error) {
 
 // DiffID returns the digest of the tar.
 func (l *Layer) DiffID() string { return l.diffID }
+
+// Architecture returns what the programs in the layer are for, as Go names it.
+func (l *Layer) Architecture() string { return l.arch }
 
 // Components returns the digest of the components' lock that is baked in.
 func (l *Layer) Components() string { return l.components }

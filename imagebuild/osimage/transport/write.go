@@ -1,0 +1,236 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"golang.org/x/sys/unix"
+)
+
+// Output is what is written: an image with what belongs to it.
+type Output struct {
+	Image v1.Image
+	// Base is the image that Image's lower layers come from, so that they are linked rather than
+	// copied where they can be. It may be nil.
+	Base *Image
+	// Tag is the name of the image in a layout's index, or its tag in a registry. May be empty.
+	Tag string
+	// Attached are further images, such as signatures: each with a tag, or as a referrer with a subject.
+	Attached []Attachment
+	// Files lie beside the image in a layout's directory, by name. Registries have none.
+	Files map[string][]byte
+}
+
+// Attachment is an image that is about another one.
+type Attachment struct {
+	Image v1.Image
+	Tag   string // empty for a referrer, which is found by its subject
+}
+
+// refName is the annotation that names an image in a layout's index.
+const refName = "org.opencontainers.image.ref.name"
+
+// Write puts an output where the reference leads. In a layout everything has been synced to the disk when the
+// image is named; a directory that is not there appears in one step.
+func Write(ctx context.Context, to Reference, out Output, opts Options) error {
+	var err error
+	switch to.Kind {
+	case Registry:
+		err = push(ctx, to, out, opts)
+	case Layout:
+		err = writeLayout(ctx, to.Path, out)
+	default:
+		err = errors.New("an image can be written to a layout or a registry")
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", to, err)
+	}
+	return nil
+}
+
+func push(ctx context.Context, to Reference, out Output, opts Options) error {
+	for _, a := range out.Attached { // first: an image that can be seen is signed
+		if err := pushOne(ctx, to, a.Image, a.Tag, opts); err != nil {
+			return err
+		}
+	}
+	tag := out.Tag
+	if tag == "" && to.Digest == (v1.Hash{}) {
+		tag = to.Remote.Identifier()
+	}
+	return pushOne(ctx, to, out.Image, tag, opts)
+}
+
+// pushOne streams what the registry does not have; blobs of another repository of its are mounted.
+func pushOne(ctx context.Context, to Reference, image v1.Image, tag string, opts Options) error {
+	digest, err := image.Digest()
+	if err != nil {
+		return err
+	}
+	repository := to.Remote.Context()
+	if tag != "" {
+		return remote.Write(repository.Tag(tag), image, opts.remote(ctx)...)
+	}
+	return remote.Write(repository.Digest(digest.String()), image, opts.remote(ctx)...)
+}
+
+// writeLayout adds to a layout, or makes one beside its name and renames it.
+func writeLayout(ctx context.Context, dir string, out Output) error {
+	dir = filepath.Clean(dir)
+	parent := filepath.Dir(dir)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return err
+	}
+	half := filepath.Join(parent, "."+filepath.Base(dir)+".half")
+	unlock, err := claim(half + ".lock")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := os.RemoveAll(half); err != nil { // of a writer that was killed
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case len(entries) == 0:
+		if err := os.Remove(dir); err != nil {
+			return err
+		}
+	default:
+		if _, err := newLayout(dir); err != nil {
+			return fmt.Errorf("the directory is not empty, and %w", err)
+		}
+		return extend(ctx, dir, half, out)
+	}
+	if err := fill(ctx, half, out); err != nil {
+		return errors.Join(err, os.RemoveAll(half))
+	}
+	if err := sync(half); err != nil {
+		return errors.Join(err, os.RemoveAll(half))
+	}
+	if err := os.Rename(half, dir); err != nil {
+		return errors.Join(err, os.RemoveAll(half))
+	}
+	return sync(parent)
+}
+
+// fill makes a whole layout in a directory of its own.
+func fill(ctx context.Context, dir string, out Output) error {
+	index := newIndex()
+	if err := content(ctx, dir, out, index); err != nil {
+		return err
+	}
+	if err := write(filepath.Join(dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`)); err != nil {
+		return err
+	}
+	return index.write(dir)
+}
+
+// extend fills a layout of its own beside the one that is there, moves what is new over, and replaces the index
+// last: whenever it is killed, the layout names complete images only.
+func extend(ctx context.Context, dir, half string, out Output) error {
+	index, err := readIndex(dir)
+	if err != nil {
+		return err
+	}
+	err = content(ctx, half, out, index)
+	if err == nil {
+		err = sync(half)
+	}
+	if err == nil {
+		err = move(half, dir)
+	}
+	if err == nil {
+		err = index.write(dir)
+	}
+	return errors.Join(err, os.RemoveAll(half), sync(dir))
+}
+
+func content(ctx context.Context, dir string, out Output, index *index) error {
+	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o755); err != nil {
+		return err
+	}
+	if err := writeImage(ctx, layoutDir(dir), out.Image, out.Base); err != nil {
+		return err
+	}
+	if err := index.add(out.Image, out.Tag); err != nil {
+		return err
+	}
+	for _, a := range out.Attached {
+		if err := writeImage(ctx, layoutDir(dir), a.Image, nil); err != nil {
+			return err
+		}
+		if err := index.add(a.Image, a.Tag); err != nil {
+			return err
+		}
+	}
+	for name, data := range out.Files {
+		if err := write(filepath.Join(dir, name), data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// move renames the files of one layout into another one, blobs first.
+func move(from, to string) error {
+	var files []string
+	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(from, path)
+		files = append(files, name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, blobs := range []bool{true, false} {
+		for _, name := range files {
+			if strings.HasPrefix(name, "blobs") != blobs {
+				continue
+			}
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(to, name)), 0o755); err != nil {
+				return err
+			}
+			if err := os.Rename(filepath.Join(from, name), filepath.Join(to, name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// claim keeps two writers from one layout. The kernel lets go when the holder dies.
+func claim(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, errors.New("another process is writing it; wait for it to end")
+	}
+	return func() { os.Remove(path); f.Close() }, nil
+}
+
+// sync makes everything below a directory durable, whose file system is synced.
+func sync(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return unix.Syncfs(int(d.Fd()))
+}
