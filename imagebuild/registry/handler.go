@@ -34,7 +34,7 @@ func New(dir string) *Handler { return &Handler{dir: dir} }
 
 // The forms are those of the OCI distribution specification.
 var (
-	routeForm  = regexp.MustCompile(`^/v2/([a-z0-9]+(?:[._/-][a-z0-9]+)*)/(manifests|blobs|tags)/([^/]+)$`)
+	routeForm  = regexp.MustCompile(`^/v2/([a-z0-9]+(?:[._/-][a-z0-9]+)*)/(manifests|blobs|tags|referrers)/([^/]+)$`)
 	digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	tagForm    = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 )
@@ -64,6 +64,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.manifest(w, r, repository, ref)
 	case "blobs":
 		h.blob(w, r, ref)
+	case "referrers":
+		h.referrers(w, r, repository, ref)
 	default:
 		h.tags(w, repository, ref)
 	}

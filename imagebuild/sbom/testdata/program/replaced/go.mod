@@ -1,0 +1,3 @@
+module slipway.build/replaced
+
+go 1.26.0

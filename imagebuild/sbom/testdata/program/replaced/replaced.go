@@ -1,0 +1,4 @@
+package replaced
+
+// Word is a word.
+const Word = "word"
