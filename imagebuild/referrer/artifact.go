@@ -91,11 +91,32 @@ func List(ctx context.Context, r Repository, digest, artifactType string) ([]v1.
 	}
 	var chosen []v1.Descriptor
 	for _, d := range all {
+		if d.ArtifactType == "" || d.ArtifactType == string(emptyType) {
+			if d, err = completed(ctx, r, digest, d); err != nil {
+				return nil, fmt.Errorf("list the referrers of %s in %s: %s: %w", digest, r, d.Digest, err)
+			}
+		}
 		if artifactType == "" || d.ArtifactType == artifactType {
 			chosen = append(chosen, d)
 		}
 	}
 	return chosen, nil
+}
+
+// completed adds to an entry what some registries leave out: type and annotations.
+func completed(ctx context.Context, r Repository, subject string, d v1.Descriptor) (v1.Descriptor, error) {
+	m, err := r.Manifest(ctx, d.Digest.String(), MaxArtifact)
+	if err != nil {
+		return d, err
+	}
+	entry, about, err := listEntry(m)
+	if err != nil {
+		return d, err
+	}
+	if about != subject {
+		return d, fmt.Errorf("its subject is %q", about)
+	}
+	return entry, nil
 }
 
 // Read fetches an artifact that List has named and checks that its bytes are those of its
