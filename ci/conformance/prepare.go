@@ -1,0 +1,94 @@
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"slipway.build/slipway/ci/conformance/programs"
+	"slipway.build/slipway/ci/conformance/testimages"
+	"slipway.build/slipway/imagebuild/component"
+)
+
+// Lock is the lock of the tests' images in the tree.
+const Lock = "ci/conformance/images.yaml"
+
+// Prepared is what a run needs beside a cluster, all of it in the cache.
+type Prepared struct {
+	// Programs is the directory of e2e.test and ginkgo.
+	Programs string
+	// Layout is the OCI layout of the tests' images.
+	Layout string
+}
+
+// Prepare compiles the tests and makes their images, or finds both in the cache. It needs
+// neither a cluster nor root. Cold it takes two to five minutes.
+func Prepare(ctx context.Context, o Options) (*Prepared, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	io, p, err := o.imageOptions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if io.Lock, err = testimages.LoadLock(filepath.Join(o.Tree, filepath.FromSlash(Lock))); err != nil {
+		return nil, err
+	}
+	if io.Lock.Kubernetes != programs.Kubernetes {
+		return nil, fmt.Errorf("%s is for the tests of Kubernetes %s, the programs are %s: run `go run ./ci/conformance/run -lock`", Lock, io.Lock.Kubernetes, programs.Kubernetes)
+	}
+	o.say("images", "makes the tests' images")
+	if p.Layout, err = testimages.Build(ctx, io); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// UpdateLock rewrites the lock of the tests' images from what Debian's archive has today.
+func UpdateLock(ctx context.Context, o Options) error {
+	o, err := o.complete()
+	if err != nil {
+		return err
+	}
+	io, _, err := o.imageOptions(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := testimages.Update(ctx, io, programs.Kubernetes)
+	if err != nil {
+		return err
+	}
+	return l.Write(filepath.Join(o.Tree, filepath.FromSlash(Lock)))
+}
+
+// imageOptions compiles every program and says where they are.
+func (o Options) imageOptions(ctx context.Context) (testimages.Options, *Prepared, error) {
+	var out testimages.Options
+	dir, err := programs.Build(ctx, programs.Options{
+		Sources: filepath.Join(o.Tree, "ci", "conformance", "sources"),
+		Report:  func(text string) { o.say("programs", "%s", text) },
+	})
+	if err != nil {
+		return out, nil, err
+	}
+	out.Dir = filepath.Join(component.CacheDir(), "conformance")
+	built, err := component.Build(ctx, component.Options{
+		Sources: filepath.Join(o.Tree, "imagebuild", "component", "sources"),
+		Names:   []string{"etcd", "pause"},
+	})
+	if err != nil {
+		return out, nil, err
+	}
+	file := func(name string) string { return filepath.Join(dir, name) }
+	out.Programs = testimages.Programs{
+		Agnhost: file(programs.Agnhost), SampleAPIServer: file(programs.SampleAPIServer), NoNewPrivileges: file(programs.NoNewPrivileges),
+		Etcd: filepath.Join(out.Dir, "etcd"), Pause: filepath.Join(out.Dir, "pause"),
+	}
+	for name, to := range map[string]string{"etcd": out.Programs.Etcd, "pause": out.Programs.Pause} {
+		if err := component.Extract(built, name, to); err != nil {
+			return out, nil, err
+		}
+	}
+	return out, &Prepared{Programs: dir}, nil
+}

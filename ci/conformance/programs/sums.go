@@ -1,0 +1,63 @@
+package programs
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+)
+
+// sumsFile says what each program of a cache entry is, and is written last.
+const sumsFile = "SHA256SUMS"
+
+func writeSums(dir string) error {
+	text, err := sums(dir)
+	if err != nil {
+		return err
+	}
+	if err := renameio.WriteFile(filepath.Join(dir, sumsFile), text, 0o644); err != nil {
+		return fmt.Errorf("write the cache entry: %w", err)
+	}
+	return nil
+}
+
+// intact reports whether every program of a cache entry is there and is what was built.
+func intact(dir string) bool {
+	want, err := os.ReadFile(filepath.Join(dir, sumsFile))
+	if err != nil {
+		return false
+	}
+	got, err := sums(dir)
+	return err == nil && bytes.Equal(got, want)
+}
+
+// sums is what sha256sum prints for the programs.
+func sums(dir string) ([]byte, error) {
+	var out bytes.Buffer
+	for _, p := range all() {
+		sum, err := sumOf(filepath.Join(dir, p.Name))
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&out, "%s  %s\n", sum, p.Name)
+	}
+	return out.Bytes(), nil
+}
+
+func sumOf(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
