@@ -134,21 +134,21 @@ func busyboxLayer(ctx context.Context, box tree) (tree, error) {
 }
 
 // nginx is the configuration of the web server: one site on port 80, logs to the container's
-// output, nothing written outside of /tmp.
+// output, what it writes in /var/lib/nginx.
 func nginx() tree {
 	return tree{
 		"etc/nginx/nginx.conf": text(`user nobody nogroup;
 worker_processes 1;
-pid /tmp/nginx.pid;
+pid /var/lib/nginx/pid;
 error_log stderr;
 events {}
 http {
   access_log /dev/stdout;
-  client_body_temp_path /tmp/body;
-  proxy_temp_path /tmp/proxy;
-  fastcgi_temp_path /tmp/fastcgi;
-  uwsgi_temp_path /tmp/uwsgi;
-  scgi_temp_path /tmp/scgi;
+  client_body_temp_path /var/lib/nginx/body;
+  proxy_temp_path /var/lib/nginx/proxy;
+  fastcgi_temp_path /var/lib/nginx/fastcgi;
+  uwsgi_temp_path /var/lib/nginx/uwsgi;
+  scgi_temp_path /var/lib/nginx/scgi;
   server {
     listen 80;
     root /usr/share/nginx/html;
@@ -157,7 +157,7 @@ http {
 `),
 		"usr/share/nginx/html/index.html": text("<!DOCTYPE html>\n<title>Welcome to nginx!</title>\n<h1>Welcome to nginx!</h1>\n"),
 		"var/log/nginx":                   directory(0o755),
-		"var/lib/nginx":                   directory(0o755),
+		"var/lib/nginx":                   directory(0o1777),
 	}
 }
 
