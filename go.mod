@@ -41,7 +41,6 @@ require (
 	sigs.k8s.io/yaml v1.6.0
 )
 
-
 require (
 	github.com/docker/cli v29.7.2+incompatible // indirect
 	github.com/docker/docker-credential-helpers v0.9.3 // indirect
