@@ -27,6 +27,9 @@ type Options struct {
 	// Also are digests that something else has proved, such as an earlier signed lock, with its name: they
 	// are not unnamed.
 	Also map[string]string
+	// Others lists what nobody names in the report instead of finding fault with it: for a registry's own
+	// layout, in which older images stay for nodes that still run them.
+	Others bool
 	// Progress is called from several goroutines with the bytes of blobs that were read since its
 	// last call, after one call of Total.
 	Total    func(bytes int64)
@@ -45,7 +48,9 @@ type Report struct {
 	Files    int    `json:"files"`  // in layers, each hashed
 	Unpacked int64  `json:"unpacked"`
 	// Absent is what the lock names and the layout has nothing of.
-	Absent   []string     `json:"absent,omitempty"`
+	Absent []string `json:"absent,omitempty"`
+	// Others is what nobody names, where that is allowed.
+	Others   []string     `json:"others,omitempty"`
 	Attached []Attachment `json:"attached,omitempty"`
 	Findings []Finding    `json:"findings"`
 }
@@ -211,11 +216,17 @@ func (v *verification) find(f Finding) {
 // leftovers finds what nothing proved names.
 func (v *verification) leftovers() {
 	for _, d := range v.content.Digests() {
-		if !v.named[d] {
+		if !v.named[d] && v.Others {
+			v.report.Others = append(v.report.Others, d)
+		} else if !v.named[d] {
 			v.find(Finding{Kind: Unnamed, Part: "blob", Blob: d})
 		}
 	}
 	for _, s := range v.content.Strays() {
+		if v.Others {
+			v.report.Others = append(v.report.Others, s)
+			continue
+		}
 		v.find(Finding{Kind: Stray, Part: "entry", Blob: s, Found: "it is no part of an OCI layout"})
 	}
 }

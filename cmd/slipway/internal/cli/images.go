@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -111,36 +110,5 @@ func (a *app) imagesLock(source *string) *cobra.Command {
 	cmd.Flags().BoolVar(&renew, "renew", false, "issue the lock anew under the next number, even if no image has changed")
 	cmd.Flags().DurationVar(&life, "life", component.LockLife, "how long a newly issued lock may be applied to nodes")
 	cmd.Flags().StringVar(&file, "lock", "", "the lock (default: images.yaml of the clone)")
-	return cmd
-}
-
-func (a *app) imagesVerify() *cobra.Command {
-	var key string
-	cmd := &cobra.Command{
-		Use: "verify", Short: "Check the published lock's signature and every blob in the registry, as a node would", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			paths := images.Paths{State: a.state}
-			if key == "" {
-				key = paths.PublicKey()
-			} else if _, err := os.Stat(key); err != nil {
-				return usageError{err}
-			}
-			l, err := images.Verify(paths, key)
-			if l == nil {
-				return err
-			}
-			if err != nil {
-				return fmt.Errorf("the registry does not hold what the lock names: %w", err)
-			}
-			if err := a.printImages(l); err != nil {
-				return err
-			}
-			if !a.json() {
-				fmt.Fprintln(a.Out, "The lock's signature and all blobs are right.")
-			}
-			return nil
-		},
-	}
-	cmd.Flags().StringVar(&key, "key", "", "trusted public keys in PEM (default: the local key)")
 	return cmd
 }

@@ -49,6 +49,15 @@ func (a *app) reporter() progress.Reporter {
 	return progress.New(a.Err, progress.Auto)
 }
 
+// quietReporter is reporter for commands whose standard output is one JSON document: their
+// progress goes to standard error.
+func (a *app) quietReporter() progress.Reporter {
+	if a.json() {
+		return progress.New(a.Err, progress.JSON)
+	}
+	return a.reporter()
+}
+
 // printJSON writes v indented.
 func (a *app) printJSON(v any) error {
 	e := json.NewEncoder(a.Out)

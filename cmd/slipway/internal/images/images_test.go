@@ -45,12 +45,12 @@ func published(t *testing.T) (Paths, *lock.Lock) {
 
 func TestWhatIsPublishedVerifies(t *testing.T) {
 	p, want := published(t)
-	got, err := Verify(p, p.PublicKey())
+	report, got, err := Verify(t.Context(), p, Subject{}, progress.New(io.Discard, progress.Plain))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Images) != 1 || got.Images[0].Index != want.Images[0].Index {
-		t.Errorf("verified %+v", got.Images)
+	if len(got.Images) != 1 || got.Images[0].Index != want.Images[0].Index || !report.Proved() || report.Images < 1 {
+		t.Errorf("verified %+v: %v", got.Images, report)
 	}
 	if st, err := os.Stat(filepath.Join(p.Keys(), "local.key")); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("the private key: %v, %v", st, err)
@@ -88,16 +88,23 @@ func TestAFlippedByteOfALayerIsNamed(t *testing.T) {
 	if err := os.WriteFile(name, content, 0o444); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Verify(p, p.PublicKey())
-	if err == nil || !strings.Contains(err.Error(), "image pause") || !strings.Contains(err.Error(), "expected "+layer+", found sha256:") {
-		t.Errorf("got %v", err)
+	report, _, err := Verify(t.Context(), p, Subject{}, progress.New(io.Discard, progress.Plain))
+	if err != nil || report.Proved() {
+		t.Fatalf("got %v, %v", report, err)
+	}
+	var found []string
+	for _, f := range report.Findings {
+		found = append(found, f.String())
+	}
+	if said := strings.Join(found, "\n"); !strings.Contains(said, "pause@") || !strings.Contains(said, "expected "+layer+", found sha256:") {
+		t.Errorf("got %s", said)
 	}
 }
 
 func TestALockSignedByAnotherKeyIsRefused(t *testing.T) {
 	p, _ := published(t)
 	other, _ := published(t)
-	if _, err := Verify(p, other.PublicKey()); err == nil {
+	if _, _, err := Verify(t.Context(), p, Subject{Keys: other.PublicKey()}, progress.New(io.Discard, progress.Plain)); err == nil {
 		t.Error("a lock was believed that no trusted key has signed")
 	}
 }
@@ -131,7 +138,7 @@ func TestACommittedLockThatDiffersNamesTheDifference(t *testing.T) {
 	if err := component.WriteLock(file, l); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Check(file, built); err == nil || !strings.Contains(err.Error(), "pause: input version") {
+	if _, err := Check(file, built); err == nil || !strings.Contains(err.Error(), "pause@v9.9.9: input recipe: committed present") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := Check(filepath.Join(t.TempDir(), "none.yaml"), built); err == nil || !strings.Contains(err.Error(), "slipway images lock") {

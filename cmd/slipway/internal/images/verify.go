@@ -1,69 +1,137 @@
 package images
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"context"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
+	"sync/atomic"
 
+	"slipway.build/slipway/cmd/slipway/internal/progress"
+	"slipway.build/slipway/imagebuild/layout"
 	"slipway.build/slipway/imagebuild/lock"
+	"slipway.build/slipway/imagebuild/trust"
 )
 
-// Verify checks what a node would refuse: the signature of the lock by a key in publicKeys
-// (PEM), and that every blob that the lock names is in the layout with the bytes that its
-// digest says. It returns the lock; the error names everything that is wrong.
-func Verify(p Paths, publicKeys string) (*lock.Lock, error) {
-	text, err := os.ReadFile(p.Lock())
-	if err != nil {
-		return nil, fmt.Errorf("read the signed lock: %w; `slipway up` makes it", err)
-	}
-	signature, err := os.ReadFile(p.Signature())
-	if err != nil {
-		return nil, fmt.Errorf("read the lock's signature: %w", err)
-	}
-	trusted, err := os.ReadFile(publicKeys)
-	if err != nil {
-		return nil, fmt.Errorf("read the trusted keys: %w", err)
-	}
-	l, err := lock.Verify(text, signature, trusted)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", p.Lock(), err)
-	}
-	var problems []error
-	for _, image := range l.Images {
-		for _, platform := range image.Platforms {
-			digests := []string{platform.Manifest, platform.Config}
-			for _, layer := range platform.Layers {
-				digests = append(digests, layer.Digest)
-			}
-			for _, digest := range digests {
-				if err := blob(p.Registry(), digest); err != nil {
-					problems = append(problems, fmt.Errorf("image %s, %s: %w", image.Name, platform.Platform, err))
-				}
-			}
-		}
-	}
-	return l, errors.Join(problems...)
+// Subject says what is proved against which lock and whose key.
+type Subject struct {
+	// Layout is an OCI layout's directory or archive; empty for the published one.
+	Layout string
+	// Lock and Signature are files; empty for what the layout carries, or else for the published ones. The
+	// signature lies beside the lock by default.
+	Lock, Signature string
+	// Keys is a file with trusted public keys; empty for the local one.
+	Keys string
+	// KeyID believes a key that the layout carries, if it has this id.
+	KeyID string
+	// Platforms and Complete are those of trust.Options.
+	Platforms []string
+	Complete  bool
 }
 
-// blob checks one blob of an OCI layout.
-func blob(layout, digest string) error {
-	name := filepath.Join(layout, "blobs", "sha256", strings.TrimPrefix(digest, "sha256:"))
-	f, err := os.Open(name)
+// Verify proves a layout against its signed lock, as trust.Verify does, with progress. A report that is not proved
+// comes without an error.
+func Verify(ctx context.Context, p Paths, s Subject, report progress.Reporter) (*trust.Report, *trust.Signed, error) {
+	published := s.Layout == ""
+	if published {
+		s.Layout = p.Registry()
+	}
+	content, err := layout.Open(s.Layout)
+	if errors.Is(err, fs.ErrNotExist) && published {
+		return nil, nil, fmt.Errorf("%w; `slipway up` makes the published layout, or name another one", err)
+	}
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return fmt.Errorf("read %s: %w", name, err)
+	defer content.Close()
+	signed, err := SignedLock(p, s, content)
+	if err != nil {
+		return nil, nil, err
 	}
-	if found := "sha256:" + hex.EncodeToString(h.Sum(nil)); found != digest {
-		return fmt.Errorf("%s: expected %s, found %s", name, digest, found)
+	var done, total atomic.Int64
+	show := func(state progress.State) {
+		report.Report(progress.Update{Task: "verify", Label: "verify " + s.Layout, State: state, Done: done.Load(), Total: total.Load(), Unit: progress.Bytes})
 	}
-	return nil
+	found, err := trust.Verify(ctx, content, signed, trust.Options{
+		Platforms: s.Platforms, Complete: s.Complete, Others: published,
+		Total:    func(n int64) { total.Store(n); show(progress.Running) },
+		Progress: func(n int64) { done.Add(n); show(progress.Running) },
+	})
+	if err == nil && found.Proved() {
+		show(progress.Done)
+	} else {
+		show(progress.Failed)
+	}
+	return found, signed, err
+}
+
+// SignedLock returns the lock of a subject, verified.
+func SignedLock(p Paths, s Subject, content *layout.Layout) (*trust.Signed, error) {
+	var carried *trust.Carried
+	if content != nil {
+		var err error
+		if carried, err = trust.FindLock(content); err != nil && s.Lock == "" {
+			return nil, err
+		}
+	}
+	text, signature, where, err := lockText(p, s, carried)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := keysText(p, s, carried)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := trust.VerifyLock(text, signature, keys)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", where, err)
+	}
+	return signed, nil
+}
+
+func lockText(p Paths, s Subject, carried *trust.Carried) (text, signature []byte, where string, err error) {
+	if s.Lock == "" && carried != nil {
+		return carried.Lock, carried.Signature, "the lock that the layout carries", nil
+	}
+	if s.Lock == "" {
+		s.Lock, s.Signature = p.Lock(), p.Signature()
+	}
+	if s.Signature == "" {
+		s.Signature = s.Lock + ".sig"
+	}
+	if text, err = os.ReadFile(s.Lock); err != nil {
+		return nil, nil, "", fmt.Errorf("read the signed lock: %w; `slipway up` makes it, and --lock names another", err)
+	}
+	if signature, err = os.ReadFile(s.Signature); err != nil {
+		return nil, nil, "", fmt.Errorf("read the lock's signature: %w", err)
+	}
+	return text, signature, s.Lock, nil
+}
+
+// keysText returns the keys that count. Those that a layout carries count only by their id: anybody can put
+// a key beside what it has signed.
+func keysText(p Paths, s Subject, carried *trust.Carried) ([]byte, error) {
+	has := carried != nil && carried.Keys != nil
+	if s.KeyID != "" {
+		if !has {
+			return nil, errors.New("--key-id is for a key that the layout carries, and it carries none; give the key with --key")
+		}
+		return trust.ByID(carried.Keys, s.KeyID)
+	}
+	file := s.Keys
+	if file == "" {
+		file = p.PublicKey()
+	}
+	keys, err := os.ReadFile(file)
+	if err == nil {
+		return keys, nil
+	}
+	hint := "give the trusted key with --key"
+	if has && s.Keys == "" {
+		if came, err := lock.PublicKeys(carried.Keys); err == nil {
+			hint += fmt.Sprintf(", or compare this id with one that you trust and repeat with --key-id %s", lock.KeyID(came[0]))
+		}
+	}
+	return nil, fmt.Errorf("read the trusted keys: %w; %s", err, hint)
 }
