@@ -21,6 +21,8 @@ type Delta struct {
 	Images []ImageChange `json:"images"` // sorted by name, then by version
 	// Nodes is what it means for nodes, one entry for each kind; filled by whoever knows what runs there.
 	Nodes []NodeDelta `json:"nodes,omitempty"`
+	// Unknown says why Nodes is empty, where somebody has tried.
+	Unknown string `json:"unknown,omitempty"`
 }
 
 // Kind says how an image differs.

@@ -61,10 +61,10 @@ func writePlatform(t *writer, p *lock.Platform) {
 	}
 	layers(t, "layer", p.Layers)
 	t.line("    configuration %s", p.Config)
-	t.line("    manifest %s, %d bytes; nodes fetch this one", p.Manifest, p.Size)
+	t.line("    manifest %s; nodes fetch this one", p.Manifest)
 	if p.Gzip.Manifest != "" {
 		layers(t, "gzip layer", p.Gzip.Layers)
-		t.line("    gzip manifest %s, %d bytes", p.Gzip.Manifest, p.Gzip.Size)
+		t.line("    gzip manifest %s", p.Gzip.Manifest)
 	}
 	for _, e := range []struct{ name, digest string }{
 		{"SPDX", p.Evidence.SPDX}, {"CycloneDX", p.Evidence.CycloneDX}, {"provenance", p.Evidence.Provenance},

@@ -6,24 +6,28 @@ import (
 	"slipway.build/slipway/imagebuild/lock"
 )
 
-// openstackModule is the module of all of cloud-provider-openstack's programs; its releases carry the
-// minors of the Kubernetes that they are made for.
-const openstackModule = "k8s.io/cloud-provider-openstack"
-
 // openstackRule: a cloud controller manager may not be newer than the API server, and at most one
 // minor older (kubernetes.io/releases/version-skew-policy: kube-controller-manager, kube-scheduler and
-// cloud-controller-manager). The other programs of the module are plain clients of the API, which are
-// supported within one minor in either direction (the same page, for clients such as kubectl).
+// cloud-controller-manager). Releases of cloud-provider-openstack carry the minor of the Kubernetes that
+// they are made for. Its other programs are clients of APIs that Kubernetes does not take away within
+// a major version, so they have no range of their own.
 func openstackRule() Rule {
+	const name = "openstack-cloud-controller-manager"
 	return Rule{
-		Name: "openstack", About: "every program of cloud-provider-openstack is within one minor of the Kubernetes that it is used for, and its controller manager is not newer",
+		Name: "openstack", About: "every OpenStack cloud controller manager is of the Kubernetes minor that it is used for, or of the one before",
 		Source: "kubernetes.io/releases/version-skew-policy",
 		find: func(s *Subject) []Finding {
 			var all []Finding
-			for i := range s.Lock.Images {
-				img := &s.Lock.Images[i]
-				if img.Source.Module == openstackModule || img.Name == "openstack-cloud-controller-manager" {
-					all = append(all, openstackSkew(s.Lock, img)...)
+			for _, img := range s.Lock.ByName(name) {
+				own, ok := minorOf(img.Version)
+				if !ok {
+					all = append(all, Finding{Image: full(img), Field: "version", Problem: "is no version", Remedy: "give its recipe one"})
+					continue
+				}
+				if outside := beyondOneOlder(s.Lock, img, own); len(outside) > 0 {
+					all = append(all, Finding{Image: full(img), Field: "kubernetes",
+						Problem: fmt.Sprintf("is used for Kubernetes %s; it may be one minor older, and not newer", list(outside)),
+						Remedy:  "name the minors that it fits in its recipe, and add the version that the others need"})
 				}
 			}
 			return all
@@ -31,25 +35,14 @@ func openstackRule() Rule {
 	}
 }
 
-func openstackSkew(l *lock.Lock, img *lock.Image) []Finding {
-	own, ok := minorOf(img.Version)
-	if !ok {
-		return []Finding{{Image: full(img), Field: "version", Problem: "is no version", Remedy: "give its recipe one"}}
-	}
-	newest := 1
-	rule := "it may be one minor older or newer"
-	if img.Name == "openstack-cloud-controller-manager" {
-		newest, rule = 0, "it may be one minor older, and not newer"
-	}
+// beyondOneOlder are the minors of the lock that an image says it fits and is newer than, or more than
+// one minor older than.
+func beyondOneOlder(l *lock.Lock, img *lock.Image, own minor) []minor {
 	var outside []minor
 	for _, m := range kubernetesMinors(l) {
-		if fits(img, m) && (own.major != m.major || own.minor < m.minor-1 || own.minor > m.minor+newest) {
+		if fits(img, m) && (own.major != m.major || own.minor < m.minor-1 || own.minor > m.minor) {
 			outside = append(outside, m)
 		}
 	}
-	if len(outside) == 0 {
-		return nil
-	}
-	return []Finding{{Image: full(img), Field: "kubernetes", Problem: fmt.Sprintf("is used for Kubernetes %s; %s", list(outside), rule),
-		Remedy: "name the minors that it fits in its recipe, and add the version that the others need"}}
+	return outside
 }

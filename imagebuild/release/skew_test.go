@@ -143,14 +143,9 @@ func TestCalicoIsTestedWithItsKubernetes(t *testing.T) {
 	})
 }
 
-func TestOpenStacksProgramsAreWithinOneMinor(t *testing.T) {
+func TestOpenStacksControllerManagerIsNotNewer(t *testing.T) {
 	manager := func(version string, minors ...string) []lock.Image {
 		return one("openstack-cloud-controller-manager", version, minors...)
-	}
-	client := func(version string, minors ...string) []lock.Image {
-		images := one("magnum-auto-healer", version, minors...)
-		images[0].Source.Module = openstackModule
-		return images
 	}
 	step(t, "openstack", stepCases{
 		"none":               {nil, nil, nil},
@@ -159,8 +154,7 @@ func TestOpenStacksProgramsAreWithinOneMinor(t *testing.T) {
 		"two older":          {of(kubernetes("v1.36.3"), manager("v1.34.1")), nil, []string{"is used for Kubernetes 1.36; it may be one minor older, and not newer"}},
 		"newer":              {of(kubernetes("v1.35.4"), manager("v1.36.0")), nil, []string{"is used for Kubernetes 1.35"}},
 		"newer, not for it":  {of(kubernetes("v1.35.4"), kubernetes("v1.36.3"), manager("v1.36.0", "1.36")), nil, nil},
-		"a client one newer": {of(kubernetes("v1.35.4"), client("v1.36.0")), nil, nil},
-		"a client two newer": {of(kubernetes("v1.34.4"), client("v1.36.0")), nil, []string{"magnum-auto-healer@v1.36.0"}},
+		"a client two newer": {of(kubernetes("v1.34.4"), one("k8s-keystone-auth", "v1.36.0")), nil, nil},
 	})
 }
 

@@ -38,6 +38,9 @@ func (d *Delta) WriteText(w io.Writer) error {
 	for _, n := range d.Nodes {
 		n.write(t)
 	}
+	if d.Unknown != "" {
+		t.line("What nodes do is not known: %s", d.Unknown)
+	}
 	return t.err
 }
 

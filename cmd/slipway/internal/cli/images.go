@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -58,57 +57,4 @@ func (a *app) printImages(l *lock.Lock) error {
 	}
 	table(a.Out, []string{"IMAGE", "VERSION", "SIZE", "MANIFEST"}, rows)
 	return nil
-}
-
-func (a *app) imagesLock(source *string) *cobra.Command {
-	var check, renew bool
-	var file string
-	var life time.Duration
-	cmd := &cobra.Command{
-		Use: "lock", Short: "Build all images and write images.yaml, or check it", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			tree, err := worktree.Find(*source)
-			if err != nil {
-				return usageError{err}
-			}
-			if file == "" {
-				file = tree.Lock()
-			}
-			report := a.reporter()
-			built, err := images.Build(cmd.Context(), report, tree.Sources())
-			report.Close()
-			if err != nil {
-				return err
-			}
-			if check {
-				if _, err := images.Check(file, built); err != nil {
-					return err
-				}
-				if !a.json() {
-					fmt.Fprintf(a.Out, "%s names exactly what was built here.\n", file)
-				}
-				return nil
-			}
-			l, err := component.Compute(built)
-			if err != nil {
-				return err
-			}
-			if err := images.Issue(file, l, time.Now(), life, renew); err != nil {
-				return err
-			}
-			if err := component.WriteLock(file, l); err != nil {
-				return err
-			}
-			if a.json() {
-				return a.printLine(map[string]any{"lock": file})
-			}
-			fmt.Fprintf(a.Out, "%s is lock number %d, for new applications until %s; it is signed where it is published.\n", file, l.Number, l.Expires)
-			return nil
-		},
-	}
-	cmd.Flags().BoolVar(&check, "check", false, "write nothing; fail and name what differs when images.yaml is not what was built")
-	cmd.Flags().BoolVar(&renew, "renew", false, "issue the lock anew under the next number, even if no image has changed")
-	cmd.Flags().DurationVar(&life, "life", component.LockLife, "how long a newly issued lock may be applied to nodes")
-	cmd.Flags().StringVar(&file, "lock", "", "the lock (default: images.yaml of the clone)")
-	return cmd
 }
