@@ -3,6 +3,7 @@ package osimage
 import (
 	"archive/tar"
 	"crypto/sha256"
+	"debug/buildinfo"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type Layer struct {
 	diffID     string
 	components string
 	arch       string
+	toolchain  string
+	policy     Policy
 }
 
 // New reads the contents once and returns their layer.
@@ -36,7 +39,10 @@ func New(c Contents) (*Layer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("OS layer: %w", err)
 	}
-	l := &Layer{entries: entries, arch: c.architecture()}
+	l := &Layer{entries: entries, arch: c.architecture(), policy: c.Policy}
+	if info, err := buildinfo.ReadFile(c.Agent); err == nil {
+		l.toolchain = info.GoVersion
+	}
 	if l.components, err = components.Digest(); err != nil {
 		return nil, fmt.Errorf("OS layer: %w", err)
 	}

@@ -1,14 +1,12 @@
 package osimage
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"go.yaml.in/yaml/v3"
 )
 
 // Schema is the only schema identifier of OS locks that this package accepts.
@@ -23,20 +21,29 @@ type Lock struct {
 
 // OSImage is one base with the layer on top.
 type OSImage struct {
-	Name string `yaml:"name"` // "fedora-coreos"
-	Base Base   `yaml:"base"`
+	Name     string `yaml:"name"`     // "fedora-coreos"
+	Platform string `yaml:"platform"` // "linux/amd64"
+	Base     Base   `yaml:"base"`
 	// Layer is the diff ID of our layer.
 	Layer string `yaml:"layer"`
 	// Derived is the digest of the derived image's manifest; empty while the base is unresolved.
 	Derived string `yaml:"derived,omitempty"`
 	// Components is the digest of the components' lock that is baked in.
 	Components string `yaml:"components"`
+	// Toolchain is the Go release that the programs in the layer were built by.
+	Toolchain string `yaml:"toolchain,omitempty"`
+	// Repositories are those that the layer's policy lets the node take OS images from, with a signature.
+	Repositories []string `yaml:"repositories,omitempty"`
+	// Accept are the policy's scopes that need no signature.
+	Accept []string `yaml:"accept,omitempty"`
 }
 
 // Base is the image that is derived from.
 type Base struct {
 	Reference string `yaml:"reference"`
 	Digest    string `yaml:"digest,omitempty"`
+	// Manifest is the digest of the platform's manifest, where Digest is that of an index.
+	Manifest string `yaml:"manifest,omitempty"`
 	// Unresolved says why no digest is known. No node boots from such an image.
 	Unresolved string `yaml:"unresolved,omitempty"`
 }
@@ -44,12 +51,15 @@ type Base struct {
 var (
 	digestForm    = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	nameForm      = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
-	referenceForm = regexp.MustCompile(`^[a-z0-9][A-Za-z0-9._:/-]*$`)
+	platformForm  = regexp.MustCompile(`^linux/(amd64|arm64)$`)
+	toolchainForm = regexp.MustCompile(`^(go[0-9]+\.[0-9]+(\.[0-9]+)?[a-z0-9.-]*)?$`)
+	referenceForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]*$`)
 )
 
 // Describe returns the OS lock's entry for an image that Derive made.
 func Describe(name string, base Base, layer *Layer, derived v1.Image) (OSImage, error) {
-	o := OSImage{Name: name, Base: base, Layer: layer.DiffID(), Components: layer.Components()}
+	o := OSImage{Name: name, Platform: "linux/" + layer.Architecture(), Base: base, Layer: layer.DiffID(), Components: layer.Components(),
+		Toolchain: layer.toolchain, Repositories: layer.policy.Scopes(), Accept: slices.Sorted(slices.Values(layer.policy.Accept))}
 	if derived != nil {
 		digest, err := derived.Digest()
 		if err != nil {
@@ -58,23 +68,6 @@ func Describe(name string, base Base, layer *Layer, derived v1.Image) (OSImage, 
 		o.Derived = digest.String()
 	}
 	return o, o.validate()
-}
-
-// ParseLock reads an OS lock strictly: unknown, repeated and malformed fields are errors.
-func ParseLock(file string, data []byte) (*Lock, error) {
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	var l Lock
-	if err := dec.Decode(&l); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: more than one document", file)
-	}
-	if err := l.Validate(); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return &l, nil
 }
 
 // Validate checks every field.
@@ -87,8 +80,8 @@ func (l *Lock) Validate() error {
 	}
 	var errs []error
 	for i, o := range l.Images {
-		if i > 0 && o.Name <= l.Images[i-1].Name {
-			errs = append(errs, fmt.Errorf("images[%d].name: %q does not follow %q in the alphabet", i, o.Name, l.Images[i-1].Name))
+		if i > 0 && o.id() <= l.Images[i-1].id() {
+			errs = append(errs, fmt.Errorf("images[%d].name: %s does not follow %s in the alphabet", i, o.id(), l.Images[i-1].id()))
 		}
 		if err := o.validate(); err != nil {
 			errs = append(errs, fmt.Errorf("images[%d]: %w", i, err))
@@ -97,6 +90,9 @@ func (l *Lock) Validate() error {
 	return errors.Join(errs...)
 }
 
+// id is by what entries are sorted; no two have the same.
+func (o OSImage) id() string { return o.Name + " " + o.Platform }
+
 func (o OSImage) validate() error {
 	var errs []error
 	bad := func(field, format string, a ...any) {
@@ -104,6 +100,25 @@ func (o OSImage) validate() error {
 	}
 	if !nameForm.MatchString(o.Name) {
 		bad("name", "%q is not made of lower case letters, digits and dashes", o.Name)
+	}
+	if !platformForm.MatchString(o.Platform) {
+		bad("platform", "%q is neither linux/amd64 nor linux/arm64", o.Platform)
+	}
+	if !toolchainForm.MatchString(o.Toolchain) {
+		bad("toolchain", "%q is no Go release", o.Toolchain)
+	}
+	for i, name := range o.Repositories {
+		if !repositoryForm.MatchString(name) {
+			bad("repositories", "[%d]: %q is no repository", i, name)
+		}
+	}
+	for i, scope := range o.Accept {
+		if !acceptForm.MatchString(scope) {
+			bad("accept", "[%d]: %q is no scope", i, scope)
+		}
+	}
+	if m := o.Base.Manifest; m != "" && (!digestForm.MatchString(m) || o.Base.Digest == "") {
+		bad("base.manifest", "%q is no sha256 digest beside that of an index", m)
 	}
 	if !referenceForm.MatchString(o.Base.Reference) {
 		bad("base.reference", "%q is no image reference", o.Base.Reference)
@@ -124,18 +139,4 @@ func (o OSImage) validate() error {
 		bad("derived", "nothing can be derived from an unresolved base")
 	}
 	return errors.Join(errs...)
-}
-
-// YAML returns the lock's text.
-func (l *Lock) YAML() ([]byte, error) {
-	if err := l.Validate(); err != nil {
-		return nil, fmt.Errorf("OS lock: %w", err)
-	}
-	var out bytes.Buffer
-	enc := yaml.NewEncoder(&out)
-	enc.SetIndent(2)
-	if err := enc.Encode(l); err != nil {
-		return nil, fmt.Errorf("OS lock: %w", err)
-	}
-	return out.Bytes(), enc.Close()
 }

@@ -39,7 +39,7 @@ func TestTheOSLockIsWrittenAndReadBack(t *testing.T) {
 
 func TestAnOSLockIsReadStrictly(t *testing.T) {
 	d := "sha256:" + strings.Repeat("a", 64)
-	good := "schema: " + Schema + "\nimages:\n- name: fcos\n  base: {reference: " + coreos + ", digest: '" + d + "'}\n  layer: " + d + "\n  derived: " + d + "\n  components: " + d + "\n"
+	good := "schema: " + Schema + "\nimages:\n- name: fcos\n  platform: linux/amd64\n  base: {reference: " + coreos + ", digest: '" + d + "'}\n  layer: " + d + "\n  derived: " + d + "\n  components: " + d + "\n"
 	if _, err := ParseLock("os.yaml", []byte(good)); err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +54,10 @@ func TestAnOSLockIsReadStrictly(t *testing.T) {
 		"a resolved base with nothing derived": {"  derived: " + d + "\n", "", "derived"},
 		"a name with a slash":                  {"name: fcos", "name: a/b", "name"},
 		"a second document":                    {"components: " + d + "\n", "components: " + d + "\n---\na: b\n", "document"},
+		"a platform that is none":              {"linux/amd64", "linux/mips", "platform"},
+		"a repository with a digest":           {"  components:", "  repositories: ['a/b@sha256:aa']\n  components:", "repositories"},
+		"a scope without a transport":          {"  components:", "  accept: [/srv]\n  components:", "accept"},
+		"a toolchain that is none":             {"  components:", "  toolchain: rustc\n  components:", "toolchain"},
 		"no image":                             {good[strings.Index(good, "images:"):], "images: []\n", "images"},
 	} {
 		t.Run(name, func(t *testing.T) {
