@@ -5,7 +5,9 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"slipway.build/slipway/imagebuild/lock"
@@ -81,4 +83,24 @@ func layer(t testing.TB, c Contents) *Layer {
 		t.Fatal(err)
 	}
 	return l
+}
+
+const elfARM = elf.EM_AARCH64
+
+func armProgram(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(file, program64(elfARM, "for another"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func run(t testing.TB, command ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v: %s", strings.Join(command, " "), err, out)
+	}
+	return string(out)
 }

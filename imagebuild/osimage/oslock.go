@@ -15,37 +15,37 @@ const Schema = "slipway.build/os/v1"
 // Lock says what a node OS image consists of. It lies beside the image and not in it, because
 // it holds the image's digest.
 type Lock struct {
-	Schema string    `yaml:"schema"`
-	Images []OSImage `yaml:"images"`
+	Schema string    `yaml:"schema" json:"schema"`
+	Images []OSImage `yaml:"images" json:"images"`
 }
 
 // OSImage is one base with the layer on top.
 type OSImage struct {
-	Name     string `yaml:"name"`     // "fedora-coreos"
-	Platform string `yaml:"platform"` // "linux/amd64"
-	Base     Base   `yaml:"base"`
+	Name     string `yaml:"name" json:"name"`         // "fedora-coreos"
+	Platform string `yaml:"platform" json:"platform"` // "linux/amd64"
+	Base     Base   `yaml:"base" json:"base"`
 	// Layer is the diff ID of our layer.
-	Layer string `yaml:"layer"`
+	Layer string `yaml:"layer" json:"layer"`
 	// Derived is the digest of the derived image's manifest; empty while the base is unresolved.
-	Derived string `yaml:"derived,omitempty"`
+	Derived string `yaml:"derived,omitempty" json:"derived,omitempty"`
 	// Components is the digest of the components' lock that is baked in.
-	Components string `yaml:"components"`
+	Components string `yaml:"components" json:"components"`
 	// Toolchain is the Go release that the programs in the layer were built by.
-	Toolchain string `yaml:"toolchain,omitempty"`
+	Toolchain string `yaml:"toolchain,omitempty" json:"toolchain,omitempty"`
 	// Repositories are those that the layer's policy lets the node take OS images from, with a signature.
-	Repositories []string `yaml:"repositories,omitempty"`
+	Repositories []string `yaml:"repositories,omitempty" json:"repositories,omitempty"`
 	// Accept are the policy's scopes that need no signature.
-	Accept []string `yaml:"accept,omitempty"`
+	Accept []string `yaml:"accept,omitempty" json:"accept,omitempty"`
 }
 
 // Base is the image that is derived from.
 type Base struct {
-	Reference string `yaml:"reference"`
-	Digest    string `yaml:"digest,omitempty"`
+	Reference string `yaml:"reference" json:"reference"`
+	Digest    string `yaml:"digest,omitempty" json:"digest,omitempty"`
 	// Manifest is the digest of the platform's manifest, where Digest is that of an index.
-	Manifest string `yaml:"manifest,omitempty"`
+	Manifest string `yaml:"manifest,omitempty" json:"manifest,omitempty"`
 	// Unresolved says why no digest is known. No node boots from such an image.
-	Unresolved string `yaml:"unresolved,omitempty"`
+	Unresolved string `yaml:"unresolved,omitempty" json:"unresolved,omitempty"`
 }
 
 var (

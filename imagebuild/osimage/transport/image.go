@@ -15,10 +15,8 @@ import (
 // Image is one platform's image, where it lies.
 type Image struct {
 	v1.Image
-	// Digest is that of the image's manifest; it is Reference.Digest unless that is of an index.
-	Digest    v1.Hash
-	Reference Reference
-	blobs     blobs // nil for one in a registry
+	Reference Reference // its digest may be that of an index that the image is in
+	blobs     blobs     // nil for one in a registry
 }
 
 // Path returns the file of a blob, when the image lies in a layout.
@@ -41,7 +39,8 @@ type Options struct {
 	Transport    http.RoundTripper // to registries; the default when nil
 }
 
-func (o Options) remote(ctx context.Context) []remote.Option {
+// Remote returns what go-containerregistry is told about a registry.
+func (o Options) Remote(ctx context.Context) []remote.Option {
 	opts := []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithUserAgent("slipway")}
 	if o.Transport != nil {
 		opts = append(opts, remote.WithTransport(o.Transport))
@@ -81,7 +80,7 @@ func Open(ctx context.Context, ref Reference, opts Options) (*Image, error) {
 }
 
 func openRemote(ctx context.Context, ref Reference, opts Options) (*Image, error) {
-	desc, err := remote.Get(ref.Remote, opts.remote(ctx)...)
+	desc, err := remote.Get(ref.Remote, opts.Remote(ctx)...)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +91,7 @@ func openRemote(ctx context.Context, ref Reference, opts Options) (*Image, error
 		if err != nil {
 			return nil, err
 		}
-		if desc, err = remote.Get(ref.Remote.Context().Digest(child.Digest.String()), opts.remote(ctx)...); err != nil {
+		if desc, err = remote.Get(ref.Remote.Context().Digest(child.Digest.String()), opts.Remote(ctx)...); err != nil {
 			return nil, err
 		}
 		if !desc.MediaType.IsImage() {
@@ -105,7 +104,7 @@ func openRemote(ctx context.Context, ref Reference, opts Options) (*Image, error
 	if err != nil {
 		return nil, err
 	}
-	return &Image{Image: image, Digest: desc.Digest, Reference: ref}, nil
+	return &Image{Image: image, Reference: ref}, nil
 }
 
 // mediaType is of a manifest that need not say it itself.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -113,7 +114,7 @@ func openLayout(ref Reference, b blobs, opts Options) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Image{Image: image, Digest: desc.Digest, Reference: ref, blobs: b}, nil
+	return &Image{Image: image, Reference: ref, blobs: b}, nil
 }
 
 func said(manifest []byte) types.MediaType {
@@ -130,7 +131,7 @@ func named(index *v1.IndexManifest, digest v1.Hash) (v1.Descriptor, error) {
 		if d.Digest == digest {
 			return d, nil
 		}
-		if (d.MediaType.IsImage() || d.MediaType.IsIndex()) && d.ArtifactType == "" && !strings.HasSuffix(d.Annotations[refName], ".sig") {
+		if isImage(d) {
 			images = append(images, d)
 			there = append(there, d.Digest.String())
 		}
@@ -145,6 +146,18 @@ func named(index *v1.IndexManifest, digest v1.Hash) (v1.Descriptor, error) {
 	}
 	return images[0], nil
 }
+
+// isImage tells images from signatures and referrers. Some writers give an image the type of its
+// configuration for an artifact's.
+func isImage(d v1.Descriptor) bool {
+	if !d.MediaType.IsImage() && !d.MediaType.IsIndex() || signatureTag.MatchString(d.Annotations[refName]) {
+		return false
+	}
+	return d.ArtifactType == "" || types.MediaType(d.ArtifactType).IsConfig()
+}
+
+// signatureTag is the tag of a signature, and of a list of referrers.
+var signatureTag = regexp.MustCompile(`(^|:)sha256-[0-9a-f]{64}(\.[a-z]+)?$`)
 
 // readBlob reads a manifest or configuration whole and holds it against its digest.
 func readBlob(b blobs, digest v1.Hash) ([]byte, error) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -20,18 +21,14 @@ type Output struct {
 	// Base is the image that Image's lower layers come from, so that they are linked rather than
 	// copied where they can be. It may be nil.
 	Base *Image
-	// Tag is the name of the image in a layout's index, or its tag in a registry. May be empty.
-	Tag string
-	// Attached are further images, such as signatures: each with a tag, or as a referrer with a subject.
-	Attached []Attachment
-	// Files lie beside the image in a layout's directory, by name. Registries have none.
+	// Name is that of the image in a layout's index, "repository:tag". May be empty.
+	Name string
+	// Attach, when set, adds signatures and the like once the image is complete, and before it can be
+	// seen: in the directory of the layout, or, with dir empty, in the registry.
+	Attach func(ctx context.Context, dir string) error
+	// Files lie beside the image in a layout's directory, by name; those late in the alphabet are
+	// replaced first. Registries have none.
 	Files map[string][]byte
-}
-
-// Attachment is an image that is about another one.
-type Attachment struct {
-	Image v1.Image
-	Tag   string // empty for a referrer, which is found by its subject
 }
 
 // refName is the annotation that names an image in a layout's index.
@@ -55,30 +52,25 @@ func Write(ctx context.Context, to Reference, out Output, opts Options) error {
 	return nil
 }
 
+// push streams what the registry does not have; blobs of another repository of its are mounted. The tag comes last.
 func push(ctx context.Context, to Reference, out Output, opts Options) error {
-	for _, a := range out.Attached { // first: an image that can be seen is signed
-		if err := pushOne(ctx, to, a.Image, a.Tag, opts); err != nil {
-			return err
-		}
-	}
-	tag := out.Tag
-	if tag == "" && to.Digest == (v1.Hash{}) {
-		tag = to.Remote.Identifier()
-	}
-	return pushOne(ctx, to, out.Image, tag, opts)
-}
-
-// pushOne streams what the registry does not have; blobs of another repository of its are mounted.
-func pushOne(ctx context.Context, to Reference, image v1.Image, tag string, opts Options) error {
-	digest, err := image.Digest()
+	digest, err := out.Image.Digest()
 	if err != nil {
 		return err
 	}
 	repository := to.Remote.Context()
-	if tag != "" {
-		return remote.Write(repository.Tag(tag), image, opts.remote(ctx)...)
+	if err := remote.Write(repository.Digest(digest.String()), out.Image, opts.Remote(ctx)...); err != nil {
+		return err
 	}
-	return remote.Write(repository.Digest(digest.String()), image, opts.remote(ctx)...)
+	if out.Attach != nil {
+		if err := out.Attach(ctx, ""); err != nil {
+			return err
+		}
+	}
+	if to.Digest != (v1.Hash{}) {
+		return nil
+	}
+	return remote.Tag(repository.Tag(to.Remote.Identifier()), out.Image, opts.Remote(ctx)...)
 }
 
 // writeLayout adds to a layout, or makes one beside its name and renames it.
@@ -112,13 +104,14 @@ func writeLayout(ctx context.Context, dir string, out Output) error {
 		}
 		return extend(ctx, dir, half, out)
 	}
-	if err := fill(ctx, half, out); err != nil {
-		return errors.Join(err, os.RemoveAll(half))
+	err = fill(ctx, half, out)
+	if err == nil {
+		err = sync(half)
 	}
-	if err := sync(half); err != nil {
-		return errors.Join(err, os.RemoveAll(half))
+	if err == nil {
+		err = os.Rename(half, dir)
 	}
-	if err := os.Rename(half, dir); err != nil {
+	if err != nil {
 		return errors.Join(err, os.RemoveAll(half))
 	}
 	return sync(parent)
@@ -133,7 +126,10 @@ func fill(ctx context.Context, dir string, out Output) error {
 	if err := write(filepath.Join(dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`)); err != nil {
 		return err
 	}
-	return index.write(dir)
+	if err := index.write(dir); err != nil || out.Attach == nil {
+		return err
+	}
+	return out.Attach(ctx, dir)
 }
 
 // extend fills a layout of its own beside the one that is there, moves what is new over, and replaces the index
@@ -150,6 +146,15 @@ func extend(ctx context.Context, dir, half string, out Output) error {
 	if err == nil {
 		err = move(half, dir)
 	}
+	if err == nil && out.Attach != nil {
+		err = out.Attach(ctx, dir)
+		if err == nil {
+			index, err = readIndex(dir) // which has the signatures by now
+		}
+		if err == nil {
+			err = index.add(out.Image, out.Name)
+		}
+	}
 	if err == nil {
 		err = index.write(dir)
 	}
@@ -163,16 +168,8 @@ func content(ctx context.Context, dir string, out Output, index *index) error {
 	if err := writeImage(ctx, layoutDir(dir), out.Image, out.Base); err != nil {
 		return err
 	}
-	if err := index.add(out.Image, out.Tag); err != nil {
+	if err := index.add(out.Image, out.Name); err != nil {
 		return err
-	}
-	for _, a := range out.Attached {
-		if err := writeImage(ctx, layoutDir(dir), a.Image, nil); err != nil {
-			return err
-		}
-		if err := index.add(a.Image, a.Tag); err != nil {
-			return err
-		}
 	}
 	for name, data := range out.Files {
 		if err := write(filepath.Join(dir, name), data); err != nil {
@@ -193,6 +190,7 @@ func move(from, to string) error {
 		files = append(files, name)
 		return err
 	})
+	slices.Reverse(files)
 	if err != nil {
 		return err
 	}

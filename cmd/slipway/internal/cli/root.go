@@ -99,7 +99,7 @@ Exit codes: 0 done, 1 failed, 2 usage (nothing was done).`,
 	must(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp)))
 	root.AddCommand(a.clusterCommand(), a.nodeCommand(), a.templateCommand())
 	root.AddCommand(a.upCommand(), a.downCommand(), a.statusCommand())
-	root.AddCommand(a.imagesCommand(), a.localCommand())
+	root.AddCommand(a.imagesCommand(), a.osCommand(), a.localCommand())
 	wrapArgs(root)
 	return root
 }

@@ -5,13 +5,12 @@ package nodeos
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"slipway.build/slipway/cmd/slipway/internal/images"
 	"slipway.build/slipway/imagebuild/basetree"
 	"slipway.build/slipway/imagebuild/component"
-	"slipway.build/slipway/imagebuild/osimage"
+	"slipway.build/slipway/imagebuild/osimage/program"
 )
 
 // Registry takes the finished image in, so that servers can name it.
@@ -53,25 +52,11 @@ func (b *Builder) Layer(ctx context.Context, _ func(format string, a ...any)) (s
 	if b.base == "" {
 		return "", fmt.Errorf("the OS layer goes on a base tree, and there is none yet")
 	}
-	contents := osimage.Contents{Agent: b.Agent, ImportTool: b.ImportTool, Exec: b.Exec}
-	for path, to := range map[string]*[]byte{
-		b.Paths.PublicKey(): &contents.TrustKeys, b.Paths.Lock(): &contents.Lock, b.Paths.Signature(): &contents.LockSignature,
-	} {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return "", err
-		}
-		*to = text
-	}
-	layer, err := osimage.New(contents)
+	contents, err := Contents(b.Paths, program.Programs{Agent: b.Agent, ImportTool: b.ImportTool, Exec: b.Exec})
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(b.Paths.State, "os")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	path, err := layer.ExtractTo(dir)
+	layer, path, err := Extract(contents, filepath.Join(b.Paths.State, "os"))
 	if err != nil {
 		return "", err
 	}
