@@ -29,7 +29,7 @@ func (v *verification) attached() error {
 	}
 	for _, d := range index.Manifests {
 		if !v.named[d.Digest.String()] {
-			if err := v.attachment(d, tagSubject(d.Annotations[layout.RefName]), 0); err != nil {
+			if err := v.attachment(d, refSubject(d), 0); err != nil {
 				return err
 			}
 		}
@@ -37,9 +37,21 @@ func (v *verification) attached() error {
 	return nil
 }
 
-// tagSubject returns the digest that a tag of the forms sha256-<hex> and sha256-<hex>.sig is about.
-func tagSubject(ref string) string {
-	_, tag, _ := strings.Cut(ref, ":")
+// attachedName is the annotation by which a bundle names what is attached (bundle.AttachedName).
+const attachedName = "build.slipway.ref.name"
+
+// refSubject is TagSubject for an entry of index.json.
+func refSubject(d v1.Descriptor) string {
+	for _, name := range []string{layout.RefName, attachedName} {
+		if _, tag, ok := strings.Cut(d.Annotations[name], ":"); ok {
+			return TagSubject(tag)
+		}
+	}
+	return ""
+}
+
+// TagSubject returns the digest that a tag of the forms sha256-<hex> and sha256-<hex>.sig is about; empty for other tags.
+func TagSubject(tag string) string {
 	tag, _, _ = strings.Cut(tag, ".")
 	if hex, ok := strings.CutPrefix(tag, "sha256-"); ok {
 		return "sha256:" + hex
@@ -56,15 +68,15 @@ func (v *verification) attachment(d v1.Descriptor, about string, depth int) erro
 		v.named[digest] = true // it was reported
 		return err
 	}
-	manifest, list, err := parseObject(data)
+	object, err := layout.ParseObject(data)
 	switch {
 	case err != nil:
 		v.named[digest] = true
 		v.contradict(bad, "", err.Error())
 		return nil
-	case list != nil && v.named[about] && depth == 0: // the referrers of a digest, by tag
+	case object.Index && v.named[about] && depth == 0: // the referrers of a digest, by tag
 		v.named[digest] = true
-		for _, child := range list.Manifests {
+		for _, child := range object.Manifests {
 			if !v.named[child.Digest.String()] {
 				if err := v.attachment(child, "", depth+1); err != nil {
 					return err
@@ -72,15 +84,15 @@ func (v *verification) attachment(d v1.Descriptor, about string, depth int) erro
 			}
 		}
 		return nil
-	case manifest == nil:
+	case object.Index:
 		return nil // an index that nobody knows: its blobs are unnamed
 	}
-	if manifest.Subject != nil {
-		about = manifest.Subject.Digest.String()
+	if object.Subject != nil {
+		about = object.Subject.Digest.String()
 	}
-	a := Attachment{Type: artifactType(manifest), Digest: digest, To: about, Locked: true}
+	a := Attachment{Type: artifactType(object), Digest: digest, To: about, Locked: true}
 	if a.Type == LockArtifact {
-		if same, err := v.isLock(manifest); err != nil || !same {
+		if same, err := v.isLock(object); err != nil || !same {
 			return err
 		}
 		a.To = v.lock.Digest
@@ -88,7 +100,7 @@ func (v *verification) attachment(d v1.Descriptor, about string, depth int) erro
 		return nil
 	}
 	v.named[digest] = true
-	for _, blob := range append([]v1.Descriptor{manifest.Config}, manifest.Layers...) {
+	for _, blob := range object.Blobs {
 		if err := v.attachedBlob(&a, blob.Digest.String()); err != nil {
 			return err
 		}
@@ -114,8 +126,8 @@ func (v *verification) attachedBlob(a *Attachment, digest string) error {
 }
 
 // isLock reports whether a carried lock is the one that everything is proved against.
-func (v *verification) isLock(m *v1.Manifest) (bool, error) {
-	for _, blob := range m.Layers {
+func (v *verification) isLock(m *layout.Object) (bool, error) {
+	for _, blob := range m.Blobs {
 		if blob.MediaType != LockMedia {
 			continue
 		}
@@ -143,14 +155,16 @@ func ignoreTerminal(err error) error {
 // emptyConfig is the digest of {}, the configuration of artifacts (OCI image specification 1.1).
 const emptyConfig = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 
-func artifactType(m *v1.Manifest) string {
+func artifactType(m *layout.Object) string {
 	switch {
 	case m.ArtifactType != "":
 		return m.ArtifactType
-	case len(m.Layers) > 0 && m.Layers[0].MediaType == simpleSigning:
+	case len(m.Blobs) > 1 && m.Blobs[1].MediaType == simpleSigning:
 		return "simple signing"
+	case len(m.Blobs) > 0:
+		return string(m.Blobs[0].MediaType)
 	}
-	return string(m.Config.MediaType)
+	return "unknown"
 }
 
 // simpleSigning is the media type of legacy signatures' payloads.

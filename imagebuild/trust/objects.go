@@ -2,13 +2,11 @@ package trust
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/imagebuild/layout"
@@ -164,23 +162,4 @@ func platformOf(d v1.Descriptor) string {
 		parts = append(parts, d.Platform.Variant)
 	}
 	return strings.Join(parts, "/")
-}
-
-// parseObject reads a manifest or an index, whichever it is.
-func parseObject(data []byte) (*v1.Manifest, *v1.IndexManifest, error) {
-	var kind struct {
-		MediaType types.MediaType `json:"mediaType"`
-	}
-	if err := json.Unmarshal(data, &kind); err != nil {
-		return nil, nil, err
-	}
-	if kind.MediaType.IsIndex() {
-		index, err := v1.ParseIndexManifest(bytes.NewReader(data))
-		return nil, index, err
-	}
-	if !kind.MediaType.IsImage() {
-		return nil, nil, fmt.Errorf("media type %q is neither a manifest nor an index", kind.MediaType)
-	}
-	m, err := v1.ParseManifest(bytes.NewReader(data))
-	return m, nil, err
 }
