@@ -184,7 +184,7 @@ func LockIssued(t testing.TB, key *ecdsa.PrivateKey, number int64, issued time.T
 	for _, image := range images {
 		l.Images = append(l.Images, image.Locked)
 	}
-	slices.SortFunc(l.Images, func(a, b lock.Image) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.Images, func(a, b lock.Image) int { return a.Compare(&b) })
 	raw, err := l.Canonical()
 	check(t, err)
 	sum := sha256.Sum256(raw)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -147,8 +148,11 @@ func sameDigest(l *lock.Lock, origin, want string) error {
 	return nil
 }
 
+// find returns the platform of the image's version that has the digest of the plan; there may be several
+// versions of one name.
 func find(l *lock.Lock, image plan.Image) (*lock.Platform, error) {
 	refusal := fault.Terminalf("image %s: not in the signed lock", image.Name)
+	var expected []string
 	for _, entry := range l.ByName(image.Name) {
 		if entry.Unresolved != "" {
 			refusal = fault.Terminalf("image %s: unresolved in the signed lock (%s), so it never runs", image.Name, entry.Unresolved)
@@ -162,7 +166,10 @@ func find(l *lock.Lock, image plan.Image) (*lock.Platform, error) {
 		if platform.Manifest == image.Digest {
 			return platform, nil
 		}
-		refusal = fault.Terminalf("image %s: expected manifest %s by the signed lock, found %s in the plan", image.Name, platform.Manifest, image.Digest)
+		expected = append(expected, platform.Manifest)
+	}
+	if len(expected) > 0 {
+		refusal = fault.Terminalf("image %s: expected manifest %s by the signed lock, found %s in the plan", image.Name, strings.Join(expected, " or "), image.Digest)
 	}
 	return nil, refusal
 }

@@ -20,6 +20,8 @@ func TestOnlyWhatASignedLockNamesIsAccepted(t *testing.T) {
 	image := testimage.New(t, "etcd", testimage.Zstd, []testimage.File{{Path: "usr/bin/etcd", Content: []byte("etcd")}})
 	other := testimage.New(t, "etcd", testimage.Zstd, []testimage.File{{Path: "usr/bin/etcd", Content: []byte("other")}})
 	unresolved := testimage.New(t, "etcd", testimage.Zstd, []testimage.File{{Path: "usr/bin/etcd", Content: []byte("etcd")}})
+	third := testimage.New(t, "etcd", testimage.Zstd, []testimage.File{{Path: "usr/bin/etcd", Content: []byte("third")}})
+	other.Locked.Version = "v1.0.1" // both versions may stand in one lock
 	unresolved.Locked.Unresolved, unresolved.Locked.Platforms, unresolved.Locked.Index = "cannot be fetched", nil, ""
 	lockKey, lockPEM := testimage.Key(t)
 	foreign, _ := testimage.Key(t)
@@ -30,6 +32,7 @@ func TestOnlyWhatASignedLockNamesIsAccepted(t *testing.T) {
 	}
 	lockBytes, signature, digest := testimage.Lock(t, lockKey, image)
 	otherBytes, otherSignature, otherDigest := testimage.Lock(t, lockKey, other)
+	bothBytes, bothSignature, bothDigest := testimage.Lock(t, lockKey, other, image)
 	emptyBytes, emptySignature, emptyDigest := testimage.Lock(t, lockKey, unresolved)
 	_, foreignSignature, _ := testimage.Lock(t, foreign, image)
 	dir := t.TempDir()
@@ -54,6 +57,13 @@ func TestOnlyWhatASignedLockNamesIsAccepted(t *testing.T) {
 		"another lock's image": {func(p *plan.Plan, d *protocol.Delivery) {
 			d.LockBytes, d.LockSignature, p.Lock = otherBytes, otherSignature, otherDigest
 		}, "expected manifest " + other.Platform().Manifest + " by the signed lock, found " + image.Platform().Manifest},
+		"one of two versions": {func(p *plan.Plan, d *protocol.Delivery) {
+			d.LockBytes, d.LockSignature, p.Lock = bothBytes, bothSignature, bothDigest
+		}, ""},
+		"a third beside two versions": {func(p *plan.Plan, d *protocol.Delivery) {
+			d.LockBytes, d.LockSignature, p.Lock = bothBytes, bothSignature, bothDigest
+			p.Images[0].Digest = third.Platform().Manifest
+		}, "expected manifest " + image.Platform().Manifest + " or " + other.Platform().Manifest + " by the signed lock, found " + third.Platform().Manifest},
 		"a foreign signature": {func(_ *plan.Plan, d *protocol.Delivery) { d.LockSignature = foreignSignature }, "trusted keys"},
 		"no signature":        {func(_ *plan.Plan, d *protocol.Delivery) { d.LockSignature = nil }, "signature is empty"},
 		"an unresolved image": {func(p *plan.Plan, d *protocol.Delivery) {
@@ -93,6 +103,17 @@ func TestOnlyWhatASignedLockNamesIsAccepted(t *testing.T) {
 			}
 		})
 	}
+	t.Run("each of two versions, and no third", func(t *testing.T) {
+		for _, wanted := range []*testimage.Image{image, other} {
+			found, err := verifier.Platforms(bothBytes, bothSignature, bothDigest, []plan.Image{{Name: "etcd", Digest: wanted.Platform().Manifest}})
+			if err != nil || found["etcd"].Manifest != wanted.Platform().Manifest || found["etcd"].Files[0] != wanted.Platform().Files[0] {
+				t.Errorf("%v, %v", found, err)
+			}
+		}
+		if _, err := verifier.Platforms(bothBytes, bothSignature, bothDigest, []plan.Image{{Name: "etcd", Digest: third.Platform().Manifest}}); !fault.IsTerminal(err) {
+			t.Errorf("error %v, want a terminal one", err)
+		}
+	})
 	t.Run("without any trusted key", func(t *testing.T) {
 		if err := os.Remove(filepath.Join(dir, "lock.pub")); err != nil {
 			t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/mod/semver"
 
 	"slipway.build/slipway/imagebuild/lock"
 )
@@ -63,7 +64,8 @@ func loadLayers(cache, lockFile string) ([]layer, error) {
 		if len(images) == 0 {
 			return nil, fmt.Errorf("%s is not in %s", name, lockFile)
 		}
-		platform, ok := images[len(images)-1].For("linux/amd64") // the newest
+		newest := slices.MaxFunc(images, func(a, b *lock.Image) int { return semver.Compare(a.Version, b.Version) })
+		platform, ok := newest.For("linux/amd64")
 		if !ok || len(platform.Layers) != 1 || len(platform.Files) != 1 {
 			return nil, fmt.Errorf("%s in %s is not one binary in one layer", name, lockFile)
 		}

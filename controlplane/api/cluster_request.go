@@ -7,7 +7,9 @@ import (
 	"math/big"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"slipway.build/slipway/controlplane/cloud"
 	"slipway.build/slipway/controlplane/store"
@@ -57,6 +59,9 @@ func (s *server) checkCluster(ctx context.Context, c *store.Cluster, template *s
 	if nodeCount == 0 && versionOf(ctx) < versionZeroNodes {
 		return badRequest("Resizing a nodegroup to zero is not supported in the provided microversion.")
 	}
+	if err := s.checkKubernetes(c.Labels); err != nil {
+		return err
+	}
 	for _, flavor := range []*string{c.FlavorID, c.MasterFlavorID} {
 		if err := s.checkFlavor(ctx, flavor); err != nil {
 			return err
@@ -76,6 +81,17 @@ func (s *server) checkCluster(ctx context.Context, c *store.Cluster, template *s
 		return badRequest("master_count must be 1 when master_lb_enabled is False")
 	}
 	return nil
+}
+
+// checkKubernetes refuses a cluster of a version that there are no images of. It is about the labels
+// that the cluster gets in the end: its own may replace the template's. A label that is not given is
+// the cluster template's business.
+func (s *server) checkKubernetes(labels map[string]string) error {
+	version, given := labels["kube_tag"]
+	if s.Kubernetes == nil || !given || slices.Contains(s.Kubernetes, version) {
+		return nil
+	}
+	return badRequest("Label kube_tag: there are no images of Kubernetes %s. Available are %s.", shown(version), strings.Join(s.Kubernetes, ", "))
 }
 
 // checkFlavor finds a flavor in the cloud; nil is an unknown one.

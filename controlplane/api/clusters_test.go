@@ -87,6 +87,7 @@ func TestBadCreateRequestsNameTheFieldAndChangeNothing(t *testing.T) {
 		{"three masters without a load balancer", with(`{"master_lb_enabled":false}`), nil, 400, "master_count must be 1 when master_lb_enabled is False"},
 		{"labels that are a list", with(`{"labels":["a"]}`), nil, 400, "attribute labels."},
 		{"a label that is an object", with(`{"labels":{"kube_tag":{}}}`), nil, 400, "attribute labels.kube_tag."},
+		{"a Kubernetes that is not there", with(`{"labels":{"kube_tag":"v1.36.2"}}`), nil, 400, "Label kube_tag: there are no images of Kubernetes v1.36.2. Available are v1.35.4, v1.36.1, v1.36.3."},
 		{"a flag that is no flag", with(`{"merge_labels":"maybe"}`), nil, 400, "attribute merge_labels. Value: 'maybe'."},
 		{"a negative timeout", with(`{"create_timeout":-1}`), nil, 400, "attribute create_timeout."},
 		{"malformed JSON", `{"name":`, nil, 400, "Request is not in valid JSON format: it ends too early."},

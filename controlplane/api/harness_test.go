@@ -86,7 +86,7 @@ func newHarness(t *testing.T) *harness {
 		t.Fatal(err)
 	}
 	h.server = httptest.NewServer(New(Config{
-		Store: h.store, Cloud: h.cloud, Identity: identity.NewNone(), Now: time.Now,
+		Store: h.store, Cloud: h.cloud, Identity: identity.NewNone(), Now: time.Now, Kubernetes: []string{"v1.35.4", "v1.36.1", "v1.36.3"},
 		Authorities: pki.NewAuthorities(pki.NewStoreRecords(h.store), sealer, time.Now),
 		Log:         slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}))

@@ -32,8 +32,10 @@ type Config struct {
 	Cloud       Cloud
 	Authorities Authorities
 	Identity    identity.Authenticator
-	Log         *slog.Logger     // slog.Default when nil
-	Now         func() time.Time // time.Now when nil
+	// Kubernetes are the versions that clusters can be made of, in order; nil checks none.
+	Kubernetes []string
+	Log        *slog.Logger     // slog.Default when nil
+	Now        func() time.Time // time.Now when nil
 }
 
 type server struct {

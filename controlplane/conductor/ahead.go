@@ -52,6 +52,9 @@ func (a Ahead) Ahead(ctx context.Context, node *store.Node, names []string) (act
 		if err != nil {
 			return out, err
 		}
+		if slices.ContainsFunc(out.Images, func(i action.Image) bool { return i.Name == image.Name }) {
+			return out, fault.Terminalf("images: %s is named twice; one request fetches one version of it", image.Name)
+		}
 		platform, ok := image.For(nodePlatform)
 		if !ok {
 			return out, fault.Terminalf("images: %s is unresolved in the lock, or not made for %s", name, nodePlatform)

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"slipway.build/slipway/components"
 	"slipway.build/slipway/controlplane/actions"
 	"slipway.build/slipway/controlplane/api"
 	"slipway.build/slipway/controlplane/cloud/local"
@@ -82,6 +83,7 @@ type core struct {
 	system      *pki.SystemPKI
 	authorities *pki.Authorities
 	trust       conductor.Trust
+	kubernetes  []string // versions of clusters, in order
 	keys        *lockKeys
 	cloud       *local.Cloud
 }
@@ -122,12 +124,11 @@ func (c *core) fill(ctx context.Context, o Options, control string) (err error) 
 	if err := c.cloud.Restore(ctx); err != nil {
 		return fmt.Errorf("bring the local cloud back to what its records say: %w", err)
 	}
-	kubernetes, err := kubernetesVersion(c.trust)
-	if err != nil {
+	if c.kubernetes, err = kubernetesVersions(c.trust); err != nil {
 		return err
 	}
 	return api.SeedTemplates(ctx, c.store, api.Certified{
-		Kubernetes: kubernetes, Release: release,
+		Kubernetes: c.kubernetes[len(c.kubernetes)-1], Release: release,
 		Image: ImageName, Flavor: flavor, Master: flavor, External: c.cloud.Network.Bridge(),
 	})
 }
@@ -147,7 +148,7 @@ func (c *core) tenants(o Options, orchestra *engine.Engine, desk *actions.Desk) 
 	mux.Handle("/slipway/", slipwayapi.New(slipwayapi.Config{
 		Store: c.store, Desk: desk, Images: conductor.Ahead{Store: c.store, Trust: c.trust}, Identity: none, Log: o.Log,
 	}))
-	mux.Handle("/", api.New(api.Config{Store: c.store, Cloud: c.cloud, Authorities: c.authorities, Identity: none, Log: o.Log}))
+	mux.Handle("/", api.New(api.Config{Store: c.store, Cloud: c.cloud, Authorities: c.authorities, Identity: none, Kubernetes: c.kubernetes, Log: o.Log}))
 	return mux
 }
 
@@ -180,12 +181,11 @@ const flavor = "c1.c2r4"
 // release dates the built-in templates.
 const release = "20261121"
 
-// kubernetesVersion is the version of the node components in the lock.
-func kubernetesVersion(t conductor.Trust) (string, error) {
-	for _, image := range t.Locked.Images {
-		if image.Name == "kubelet" {
-			return image.Version, nil
-		}
+// kubernetesVersions are the versions of clusters that the lock can make, in order.
+func kubernetesVersions(t conductor.Trust) ([]string, error) {
+	all := components.KubernetesVersions(t.Locked, "")
+	if len(all) == 0 {
+		return nil, errors.New("the lock holds no whole release of Kubernetes: no cluster can be made from it")
 	}
-	return "", errors.New("the lock holds no kubelet: no cluster can be made from it")
+	return all, nil
 }
