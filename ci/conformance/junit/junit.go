@@ -38,7 +38,7 @@ type Report struct{ Tests []Test }
 
 // The bounds of a report. One of a whole run of Kubernetes 1.36 has 7,400 tests in 10 MB.
 const (
-	MaxBytes  = 256 << 20
+	MaxBytes  = 64 << 20
 	MaxTests  = 100_000
 	MaxName   = 4 << 10
 	MaxReason = 2 << 10
@@ -52,8 +52,10 @@ var ErrTruncated = errors.New("the JUnit report is empty or cut off: the run did
 
 // Parse reads a report. It is an error if the report is not one, is cut off, or contradicts
 // itself: the number of tests that a suite claims has to be the number that it has.
-func Parse(r io.Reader) (*Report, error) {
-	bounded := &io.LimitedReader{R: r, N: MaxBytes + 1}
+func Parse(r io.Reader) (*Report, error) { return parse(r, MaxBytes) }
+
+func parse(r io.Reader, most int64) (*Report, error) {
+	bounded := &io.LimitedReader{R: r, N: most + 1}
 	p := parser{dec: xml.NewDecoder(bounded)}
 	report, err := p.report()
 	if bounded.N <= 0 {
