@@ -37,6 +37,9 @@ func containerd(c Cluster, pause string) Component {
 // nothing is ever pulled for it. Without CAP_SYS_RESOURCE, as in a container, a negative
 // oom_score_adj is refused by the kernel: restrict_oom_score_adj keeps such pods startable.
 // What this runtime never uses is switched off, which also makes it start sooner.
+// How a registry is reached (a mirror, a CA, plain HTTP) is the operator's to say in
+// /etc/containerd/certs.d/<host>/hosts.toml, read at every pull. That is containerd's default
+// too, but its default is a list of two directories, which 2.4.2 takes for the name of one.
 func containerdConfiguration(pause string) string {
 	return `version = 3
 root = "/var/lib/containerd"
@@ -72,6 +75,9 @@ disabled_plugins = [
 
 [plugins."io.containerd.cri.v1.images"]
   snapshotter = "overlayfs"
+
+  [plugins."io.containerd.cri.v1.images".registry]
+    config_path = "/etc/containerd/certs.d"
 
   [plugins."io.containerd.cri.v1.images".pinned_images]
     sandbox = "` + pause + `"
