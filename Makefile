@@ -126,6 +126,16 @@ test-faults: test-deps ## the fault matrix: every system call of a plan's applic
 test-heat: test-deps build ## Heat mode against a real Keystone and Heat of Debian's, in a container: ten minutes (needs root)
 	@CGO_ENABLED=0 $(GO) test -tags heat -count=1 -v -timeout 60m -parallel 6 ./test/heat | grep -vE '^=== (RUN|PAUSE|CONT|NAME)'
 
+# CONFORMANCE_ARGS: -parallel 4, -focus 'REGEXP' in place of -all, -keep; see docs/conformance.md.
+CONFORMANCE_ARGS ?= -all
+.PHONY: conformance
+conformance: deps build ## Kubernetes' own conformance tests, all 446, on a 1+2 cluster: half an hour and more (needs root)
+	$(GO) run ./ci/conformance/run $(CONFORMANCE_ARGS)
+
+.PHONY: conformance-focus
+conformance-focus: deps build ## a dozen and a half of the conformance tests on a 1+2 cluster: minutes (needs root)
+	$(GO) run ./ci/conformance/run
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, govulncheck
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "lint: not gofmt'ed: $$bad" >&2; exit 1; }
