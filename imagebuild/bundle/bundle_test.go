@@ -12,6 +12,7 @@ import (
 
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/imagebuild/bundle"
+	"slipway.build/slipway/imagebuild/bundle/remote"
 	"slipway.build/slipway/imagebuild/layout"
 	"slipway.build/slipway/imagebuild/layout/layouttest"
 	"slipway.build/slipway/imagebuild/trust"
@@ -116,7 +117,7 @@ func TestAWrongBlobStopsTheBundleAndLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestMain is the bundling process that is killed when it is told to.
+// TestMain is also the bundling and the mirroring process that are killed.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("SLIPWAY_TEST_BUNDLE"); dir != "" {
 		l, err := layout.Open(dir)
@@ -130,6 +131,19 @@ func TestMain(m *testing.M) {
 					select {} // until it is killed
 				}
 			})
+		panic(err)
+	}
+	if dir := os.Getenv("SLIPWAY_TEST_MIRROR"); dir != "" {
+		l, err := layout.Open(dir)
+		if err != nil {
+			panic(err)
+		}
+		r, err := remote.New("http://" + os.Getenv("SLIPWAY_TEST_TO") + "/site")
+		if err != nil {
+			panic(err)
+		}
+		r.Push = true
+		_, err = bundle.Mirror(context.Background(), bundle.Layout{Layout: l}, bundle.ToRegistry{Registry: r}, bundle.MirrorOptions{Parallel: 1})
 		panic(err)
 	}
 	os.Exit(m.Run())
