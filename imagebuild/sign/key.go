@@ -1,9 +1,11 @@
 package sign
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -24,7 +26,7 @@ const (
 	LocalPublicFile = "local.pub"
 )
 
-// Key is a private key that signs locks.
+// Key is a private key that signs locks and images.
 type Key struct {
 	// Name says what kind of key it is: "local", or the file it was read from.
 	Name    string
@@ -129,6 +131,8 @@ func parsePrivate(text []byte) (*ecdsa.PrivateKey, error) {
 		parsed, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 	case "EC PRIVATE KEY":
 		parsed, err = x509.ParseECPrivateKey(block.Bytes)
+	case "ENCRYPTED PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY", "ENCRYPTED SIGSTORE PRIVATE KEY":
+		return nil, fmt.Errorf("PEM block %q: encrypted keys are not read; give the key decrypted, in a file for its owner alone", block.Type)
 	default:
 		return nil, fmt.Errorf("PEM block %q is not a private key", block.Type)
 	}
@@ -141,6 +145,20 @@ func parsePrivate(text []byte) (*ecdsa.PrivateKey, error) {
 	}
 	return private, nil
 }
+
+// signature returns the signature over text: ASN.1, ECDSA on P-256 over its SHA-256. It is
+// deterministic (RFC 6979), so signing again changes nothing.
+func (k *Key) signature(text []byte) ([]byte, error) {
+	sum := sha256.Sum256(text)
+	raw, err := k.private.Sign(nil, sum[:], crypto.SHA256) // no randomness: deterministic
+	if err != nil {
+		return nil, fmt.Errorf("sign with %s: %w", k.Name, err)
+	}
+	return raw, nil
+}
+
+// Public returns the public half.
+func (k *Key) Public() *ecdsa.PublicKey { return &k.private.PublicKey }
 
 // ID returns the name of the key in messages; see lock.KeyID.
 func (k *Key) ID() string { return lock.KeyID(&k.private.PublicKey) }

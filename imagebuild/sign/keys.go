@@ -1,8 +1,6 @@
 package sign
 
 import (
-	"crypto"
-	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 
@@ -18,10 +16,9 @@ func (k *Key) SignKeys(s *lock.KeyStatement) (statement, signature []byte, err e
 	if statement, err = s.Canonical(); err != nil {
 		return nil, nil, fmt.Errorf("sign: %w", err)
 	}
-	sum := sha256.Sum256(statement)
-	raw, err := k.private.Sign(nil, sum[:], crypto.SHA256) // no randomness: deterministic
+	raw, err := k.signature(statement)
 	if err != nil {
-		return nil, nil, fmt.Errorf("sign with %s: %w", k.Name, err)
+		return nil, nil, err
 	}
 	return statement, []byte(base64.StdEncoding.EncodeToString(raw) + "\n"), nil
 }

@@ -1,8 +1,6 @@
 package sign
 
 import (
-	"crypto"
-	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 
@@ -24,10 +22,9 @@ func (k *Key) Sign(lockBytes []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
-	sum := sha256.Sum256(canonical)
-	raw, err := k.private.Sign(nil, sum[:], crypto.SHA256) // no randomness: deterministic
+	raw, err := k.signature(canonical)
 	if err != nil {
-		return nil, fmt.Errorf("sign with %s: %w", k.Name, err)
+		return nil, err
 	}
 	return []byte(base64.StdEncoding.EncodeToString(raw) + "\n"), nil
 }
