@@ -26,7 +26,7 @@ func TestUpstreamReadsTheStatement(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	bad := bytes.Replace(made(t), []byte(`"buildType":"`+BuildType+`",`), nil, 1)
-	if got := ask(bad); !strings.HasPrefix(got, "refused: buildDefinition error: buildType") {
+	if got := ask(bad); !strings.HasPrefix(got, "refused: provenance.buildDefinition error: buildDefinition.buildType required") {
 		t.Errorf("without a build type: %s", got)
 	}
 }

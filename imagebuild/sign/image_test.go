@@ -200,7 +200,9 @@ func TestSimpleSignaturesThatDoNotCount(t *testing.T) {
 			text := strings.Replace(good, `{"critical"`, `{"surprise":1,"critical"`, 1)
 			return text, by(key, text), payloadMediaType
 		}, "unknown field"},
-		{"that is an attestation", func(_, good string) (string, string, string) { return good, by(key, good), "application/vnd.dsse.envelope.v1+json" }, "media type"},
+		{"that is an attestation", func(_, good string) (string, string, string) {
+			return good, by(key, good), "application/vnd.dsse.envelope.v1+json"
+		}, "media type"},
 		{"that is no base64", func(_, good string) (string, string, string) { return good, "!", payloadMediaType }, "not a signature in base64"},
 		{"with a payload beyond measure", func(_, good string) (string, string, string) {
 			text := good + strings.Repeat(" ", maxPayload)
@@ -253,9 +255,15 @@ func TestBundlesThatDoNotCount(t *testing.T) {
 			return bytes.Replace(bundleOf(key, s), []byte(base64.StdEncoding.EncodeToString([]byte(s))), []byte(base64.StdEncoding.EncodeToString([]byte(s+" "))), 1)
 		}, "none of the 1 trusted keys"},
 		{"of another version", func(s string) []byte { return bytes.Replace(bundleOf(key, s), []byte("v0.3"), []byte("v0.9"), 1) }, "media type"},
-		{"with a certificate", func(s string) []byte { return bytes.Replace(bundleOf(key, s), []byte("publicKey"), []byte("certificate"), 1) }, "not signed with a key"},
-		{"without a signature", func(s string) []byte { return bytes.Replace(bundleOf(key, s), []byte(`"signatures":[`), []byte(`"signatures":[],"x":[`), 1) }, "no signature in it"},
-		{"without an envelope", func(s string) []byte { return bytes.Replace(bundleOf(key, s), []byte("dsseEnvelope"), []byte("messageSignature"), 1) }, "no in-toto statement"},
+		{"with a certificate", func(s string) []byte {
+			return bytes.Replace(bundleOf(key, s), []byte("publicKey"), []byte("certificate"), 1)
+		}, "not signed with a key"},
+		{"without a signature", func(s string) []byte {
+			return bytes.Replace(bundleOf(key, s), []byte(`"signatures":[`), []byte(`"signatures":[],"x":[`), 1)
+		}, "no signature in it"},
+		{"without an envelope", func(s string) []byte {
+			return bytes.Replace(bundleOf(key, s), []byte("dsseEnvelope"), []byte("messageSignature"), 1)
+		}, "no in-toto statement"},
 		{"that is no statement", func(string) []byte { return bundleOf(key, "[]") }, "statement:"},
 		{"that is no JSON", func(string) []byte { return []byte("{") }, "bundle:"},
 		{"beyond measure", func(s string) []byte { return append(bundleOf(key, s), bytes.Repeat([]byte(" "), maxBundle)...) }, "more than the"},

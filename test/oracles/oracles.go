@@ -71,6 +71,39 @@ func Ask(t testing.TB, program string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// Policy asks the policy engine that is under podman, rpm-ostree and bootc whether an image may be
+// pulled on a node whose file system is root: with root's own /etc/containers. It returns "allowed",
+// or "refused:" with the engine's reason, and the digest of the manifest that it has pulled. The
+// engine runs in root as its own root folder, which takes a privileged user.
+func Policy(t testing.TB, root, image string) (verdict, manifest string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("changes its root folder; needs root")
+	}
+	program, err := os.ReadFile(Program(t, "policy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(
+		os.MkdirAll(filepath.Join(root, "oracle"), 0o755),
+		os.WriteFile(filepath.Join(root, "oracle", "policy"), program, 0o755),
+		os.RemoveAll(filepath.Join(root, "oracle", "pulled")),
+	); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "/oracle/policy", "-to", "/oracle/pulled", image)
+	cmd.Dir, cmd.Env = "/", []string{"HOME=/oracle", "TMPDIR=/oracle"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("policy: %v\n%s", err, out)
+	}
+	if b, err := os.ReadFile(filepath.Join(root, "oracle", "pulled", "manifest.json")); err == nil {
+		manifest = fmt.Sprintf("sha256:%x", sha256.Sum256(b))
+	}
+	return strings.TrimSpace(string(out)), manifest
+}
+
 // ModuleDir returns the folder of a module that an oracle requires, for what lies beside its code.
 func ModuleDir(t testing.TB, name, module string) string {
 	t.Helper()

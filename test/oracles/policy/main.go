@@ -17,8 +17,8 @@ import (
 )
 
 func main() {
-	policy := flag.String("policy", "", "policy.json")
-	registries := flag.String("registries.d", "", "folder with registries.d files")
+	policy := flag.String("policy", "/etc/containers/policy.json", "policy file")
+	registries := flag.String("registries.d", "/etc/containers/registries.d", "folder that says where signatures are")
 	to := flag.String("to", "", "folder that the image is copied into")
 	arch := flag.String("arch", "amd64", "architecture that is taken out of an index")
 	flag.Parse()
@@ -32,10 +32,10 @@ func main() {
 func ask(policyFile, registries, to, arch, image string) error {
 	ctx := context.Background()
 	system := &types.SystemContext{
-		RegistriesDirPath: registries, SystemRegistriesConfPath: os.DevNull, SystemRegistriesConfDirPath: os.DevNull + "/none",
+		RegistriesDirPath:           registries,
 		DockerInsecureSkipTLSVerify: types.OptionalBoolTrue, // plain HTTP over loopback
-		ArchitectureChoice:          arch, OSChoice: "linux",
-		AuthFilePath:                to + "-auth.json", BigFilesTemporaryDir: os.TempDir(),
+		OSChoice:                    "linux", ArchitectureChoice: arch,
+		BigFilesTemporaryDir: os.TempDir(),
 	}
 	policy, err := signature.NewPolicyFromFile(policyFile)
 	if err != nil {
@@ -54,7 +54,6 @@ func ask(policyFile, registries, to, arch, image string) error {
 	if err != nil {
 		return err
 	}
-	// Signatures cannot be kept in a folder of that kind; they were checked by then.
-	_, err = copy.Image(ctx, engine, target, source, &copy.Options{SourceCtx: system, DestinationCtx: system, RemoveSignatures: true})
+	_, err = copy.Image(ctx, engine, target, source, &copy.Options{SourceCtx: system, DestinationCtx: system})
 	return err
 }
