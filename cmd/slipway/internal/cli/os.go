@@ -19,7 +19,7 @@ import (
 )
 
 func (a *app) osCommand() *cobra.Command {
-	return group("os", "Derive node OS images, lint them, verify them", a.osBuild())
+	return group("os", "Derive node OS images, lint them, verify them; make what nodes read at their first boot", a.osBuild(), a.osIgnition())
 }
 
 // layerFlags say what goes into an OS layer.
