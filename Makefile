@@ -18,7 +18,7 @@ NODE_TOOLCHAIN := go1.26.7
 PACKAGES := systemd-container debootstrap ignition haproxy nftables iptables iproute2 \
 	conntrack ipset ebtables ethtool socat kmod procps util-linux mount ca-certificates
 TEST_PACKAGES := containerd runc python3-openstackclient python3-magnumclient python3-heatclient \
-	systemd bsdutils git gcc libc6-dev curl jq python3-os-apply-config python3-os-collect-config \
+	docker-registry skopeo podman systemd bsdutils git gcc libc6-dev curl jq python3-os-apply-config python3-os-collect-config \
 	xorriso genisoimage cpio xz-utils zstd gzip libblkid-dev cryptsetup-bin
 # The peers that benchmarks run beside ours.
 BENCH_PACKAGES := containerd podman skopeo

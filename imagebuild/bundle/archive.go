@@ -39,7 +39,7 @@ func Write(ctx context.Context, w io.Writer, source Source, progress func(done, 
 		return nil, err
 	}
 	sum, objects := gather(roots)
-	index, err := json.Marshal(indexOf(roots))
+	index, err := json.Marshal(indexOf(roots, layout.AttachedName))
 	if err != nil {
 		return nil, err
 	}
@@ -114,8 +114,8 @@ func (r *Root) image() bool {
 	return r.About == "" && r.Tag != "" && r.Descriptor.ArtifactType == ""
 }
 
-// indexOf returns index.json of the roots.
-func indexOf(roots []Root) v1.IndexManifest {
+// indexOf returns index.json of the roots; attached is the annotation that names what is no image.
+func indexOf(roots []Root, attached string) v1.IndexManifest {
 	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{}}
 	for i := range roots {
 		r := &roots[i]
@@ -126,13 +126,13 @@ func indexOf(roots []Root) v1.IndexManifest {
 		case r.image():
 			d.Annotations = map[string]string{layout.RefName: r.Name(), ContainerdName: r.Name()}
 		case r.Tag != "":
-			d.Annotations = map[string]string{AttachedName: r.Name()}
+			d.Annotations = map[string]string{attached: r.Name()}
 		}
 		index.Manifests = append(index.Manifests, d)
 	}
 	slices.SortFunc(index.Manifests, func(a, b v1.Descriptor) int {
 		return cmp.Or(strings.Compare(a.Annotations[layout.RefName], b.Annotations[layout.RefName]),
-			strings.Compare(a.Annotations[AttachedName], b.Annotations[AttachedName]),
+			strings.Compare(a.Annotations[layout.AttachedName], b.Annotations[layout.AttachedName]),
 			strings.Compare(a.Digest.Hex, b.Digest.Hex))
 	})
 	return index

@@ -9,14 +9,8 @@ import (
 	"slipway.build/slipway/imagebuild/layout"
 )
 
-// Annotations of entries in index.json.
-const (
-	// ContainerdName is by which containerd names what it imports.
-	ContainerdName = "io.containerd.image.name"
-	// AttachedName names what is attached to an image, "repository:tag": under RefName containerd would take it for an
-	// image.
-	AttachedName = "build.slipway.ref.name"
-)
+// ContainerdName is the annotation of an entry in index.json by which containerd names what it imports.
+const ContainerdName = "io.containerd.image.name"
 
 // Object is one blob, or one manifest or index, by digest.
 type Object struct {

@@ -47,7 +47,7 @@ func (l Layout) Roots(context.Context) ([]Root, error) {
 	var images, attached []Root
 	for _, d := range index.Manifests {
 		repository, tag, named := strings.Cut(d.Annotations[layout.RefName], ":")
-		if other := d.Annotations[AttachedName]; !named && other != "" {
+		if other := d.Annotations[layout.AttachedName]; !named && other != "" {
 			repository, tag, _ = strings.Cut(other, ":")
 		}
 		r := Root{Descriptor: d, Repository: repository, Tag: tag, About: trust.TagSubject(tag)}

@@ -23,6 +23,7 @@ import (
 
 	"slipway.build/slipway/agent/fault"
 	"slipway.build/slipway/imagebuild/layout"
+	"slipway.build/slipway/imagebuild/referrer"
 )
 
 // ToLayout is a directory with an OCI layout that images are added to. What is there stays.
@@ -80,8 +81,13 @@ func (t *ToLayout) PutManifest(ctx context.Context, repository string, o Object,
 	return t.PutBlob(ctx, repository, o, func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(string(data))), nil })
 }
 
-// Name notes the root for index.json, which Finish writes.
-func (t *ToLayout) Name(_ context.Context, r *Root, _ []byte) (bool, error) {
+// Name notes the root for index.json, which Finish writes. A referrer without a tag is put into the list of its subject's
+// referrers at once.
+func (t *ToLayout) Name(ctx context.Context, r *Root, data []byte) (bool, error) {
+	if r.Tag == "" && r.About != "" {
+		m := referrer.Manifest{MediaType: types.MediaType(r.Manifests[len(r.Manifests)-1].MediaType), Content: data}
+		return false, referrer.OpenLayout(t.Dir, r.Repository).PutManifest(ctx, m, "")
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.named = append(t.named, *r)
@@ -106,7 +112,7 @@ func (t *ToLayout) Finish(context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, entry := range indexOf(t.named).Manifests {
+	for _, entry := range indexOf(t.named, layout.RefName).Manifests {
 		index.Manifests = slices.DeleteFunc(index.Manifests, func(old v1.Descriptor) bool {
 			return entryName(old) == entryName(entry) && (entryName(entry) != "" || old.Digest == entry.Digest)
 		})
@@ -132,7 +138,7 @@ func entryName(d v1.Descriptor) string {
 	if name := d.Annotations[layout.RefName]; name != "" {
 		return name
 	}
-	return d.Annotations[AttachedName]
+	return d.Annotations[layout.AttachedName]
 }
 
 func (t *ToLayout) index() (*v1.IndexManifest, error) {

@@ -20,6 +20,10 @@ import (
 // RefName is the annotation by which a layout's index names an image: "repository:tag".
 const RefName = "org.opencontainers.image.ref.name"
 
+// AttachedName names what is attached to an image, "repository:tag", in an archive: under RefName containerd would take
+// it for an image.
+const AttachedName = "build.slipway.ref.name"
+
 // MaxManifest is the largest manifest, index or configuration that is read into memory: 4 MiB,
 // as the OCI distribution specification asks registries to accept.
 const MaxManifest = 4 << 20

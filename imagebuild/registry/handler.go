@@ -7,8 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +14,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	ocilayout "slipway.build/slipway/imagebuild/layout"
 )
 
 // RefName is the annotation by which the layout's index names an image: "repository:tag".
@@ -26,11 +26,14 @@ const RefName = "org.opencontainers.image.ref.name"
 // while it serves. Blobs go from file to socket (sendfile), with ranges; wrap its
 // ResponseWriter only in one that keeps io.ReaderFrom.
 type Handler struct {
-	dir string
+	files files
 }
 
 // New returns a handler for the OCI layout in dir.
-func New(dir string) *Handler { return &Handler{dir: dir} }
+func New(dir string) *Handler { return &Handler{files: directory(dir)} }
+
+// NewArchive returns a handler for an opened archive of an OCI layout.
+func NewArchive(l *ocilayout.Layout) *Handler { return &Handler{files: archive{l}} }
 
 // The forms are those of the OCI distribution specification.
 var (
@@ -147,24 +150,12 @@ func (h *Handler) resolve(repository, tag string) (string, error) {
 	return "", nil
 }
 
-func (h *Handler) index() (*v1.IndexManifest, error) {
-	f, err := os.Open(filepath.Join(h.dir, "index.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return &v1.IndexManifest{}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return v1.ParseIndexManifest(f)
-}
+func (h *Handler) index() (*v1.IndexManifest, error) { return h.files.index() }
 
-func (h *Handler) open(digest string) (*os.File, error) {
-	return os.Open(filepath.Join(h.dir, "blobs", "sha256", strings.TrimPrefix(digest, "sha256:")))
-}
+func (h *Handler) open(digest string) (io.ReadSeekCloser, error) { return h.files.open(digest) }
 
 // serve sends a file, or the range of it that was asked for.
-func serve(w http.ResponseWriter, r *http.Request, f *os.File, digest, contentType string) {
+func serve(w http.ResponseWriter, r *http.Request, f io.ReadSeeker, digest, contentType string) {
 	head := w.Header()
 	head.Set("Content-Type", contentType)
 	head.Set("Docker-Content-Digest", digest)
@@ -174,7 +165,7 @@ func serve(w http.ResponseWriter, r *http.Request, f *os.File, digest, contentTy
 
 // mediaType returns what a manifest says about itself, and leaves the file at its beginning.
 // A damaged manifest is served as well; that it is damaged is for the client to find.
-func mediaType(f *os.File) string {
+func mediaType(f io.ReadSeeker) string {
 	var m struct {
 		MediaType types.MediaType `json:"mediaType"`
 	}

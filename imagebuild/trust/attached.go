@@ -37,12 +37,9 @@ func (v *verification) attached() error {
 	return nil
 }
 
-// attachedName is the annotation by which a bundle names what is attached (bundle.AttachedName).
-const attachedName = "build.slipway.ref.name"
-
 // refSubject is TagSubject for an entry of index.json.
 func refSubject(d v1.Descriptor) string {
-	for _, name := range []string{layout.RefName, attachedName} {
+	for _, name := range []string{layout.RefName, layout.AttachedName} {
 		if _, tag, ok := strings.Cut(d.Annotations[name], ":"); ok {
 			return TagSubject(tag)
 		}

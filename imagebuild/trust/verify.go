@@ -216,9 +216,11 @@ func (v *verification) find(f Finding) {
 // leftovers finds what nothing proved names.
 func (v *verification) leftovers() {
 	for _, d := range v.content.Digests() {
-		if !v.named[d] && v.Others {
+		switch {
+		case v.named[d] || v.superseded(d):
+		case v.Others:
 			v.report.Others = append(v.report.Others, d)
-		} else if !v.named[d] {
+		default:
 			v.find(Finding{Kind: Unnamed, Part: "blob", Blob: d})
 		}
 	}
@@ -229,6 +231,27 @@ func (v *verification) leftovers() {
 		}
 		v.find(Finding{Kind: Stray, Part: "entry", Blob: s, Found: "it is no part of an OCI layout"})
 	}
+}
+
+// superseded reports whether a blob is an earlier list of referrers: an index that names nothing but what is
+// proved. Layouts keep those that a longer list has replaced.
+func (v *verification) superseded(digest string) bool {
+	data, err := v.content.ReadBlob(digest)
+	if err != nil {
+		return false
+	}
+	list, err := layout.ParseObject(data)
+	if err != nil || !list.Index || len(list.Manifests) == 0 || list.Subject != nil || len(list.Annotations) > 0 {
+		return false
+	}
+	for _, d := range list.Manifests {
+		if !v.named[d.Digest.String()] {
+			return false
+		}
+	}
+	v.report.Blobs++
+	v.report.Bytes += int64(len(data))
+	return true
 }
 
 // readLayers reads all layers, the largest first.
