@@ -2,13 +2,10 @@ package component
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,8 +18,12 @@ type Options struct {
 	Sources string
 	// Cache is the directory of slow builds' results; empty means CacheDir().
 	Cache string
-	// Names are the images to build; empty means all.
+	// Names are the images to build: NAME for the newest version, or NAME@VERSION; empty means all.
 	Names []string
+	// Platforms are what to build them for; empty means HostPlatform().
+	Platforms []string
+	// Forms are how to pack them; empty means Zstd, which is what nodes fetch.
+	Forms []Form
 	// Progress, if set, is called for every event, by one goroutine at a time; it must not block.
 	Progress func(Event)
 	// Recipes replaces the recipes of this package, for tests.
@@ -32,34 +33,39 @@ type Options struct {
 	Go string
 	// Parallel bounds the builds, and the packings, at the same time; 0 means 2.
 	Parallel int
+	// CachedOnly compiles nothing: an image that is not in the cache comes back unresolved, with
+	// the reason.
+	CachedOnly bool
 }
 
-// Built is one image that is in the cache.
+// Built is one image that is in the cache, or that cannot be there.
 type Built struct {
-	// Image is its entry of the lock.
+	// Image is its entry of the lock, with the platforms and forms that were built.
 	Image lock.Image
-	// Cached is true if nothing had to be compiled.
+	// Cached is true if nothing had to be compiled or packed.
 	Cached bool
-	entry  entry
+	blobs  map[string]string // file by digest
+	files  map[string]string // compiled file by "linux/amd64 usr/bin/etcd"
 }
 
-// Build makes the images, or finds them in the cache, and returns them sorted by name. It is
-// safe to kill at any instant and safe to run twice at the same time. Builds of one module
-// run one after the other, for they share most of their packages through Go's own cache; the
-// modules run side by side.
+// Build makes the images, or finds them in the cache, and returns them sorted by name and
+// version. It is safe to kill at any instant and safe to run twice at the same time. Builds of
+// one module run one after the other, for they share most of their packages through Go's own
+// cache; the modules run side by side.
 func Build(ctx context.Context, o Options) ([]Built, error) {
 	b, recipes, err := newBuilder(o)
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range recipes {
-		b.progress.report(Event{Image: r.Image, Phase: Queued})
+	all := tasks(recipes, b.platforms)
+	for _, t := range all {
+		b.progress.report(Event{Image: t.recipe.Image, Version: t.recipe.Version, Platform: t.platform, Phase: Queued})
 	}
-	built := make([]Built, len(recipes))
+	parts := make([]part, len(all))
 	parent := ctx
 	work, ctx := errgroup.WithContext(ctx)
 	slots := make(chan struct{}, b.parallel)
-	for _, lane := range lanes(recipes) {
+	for _, lane := range lanes(all) {
 		select { // here and not in the goroutine, so that lanes begin in their order
 		case slots <- struct{}{}:
 		case <-ctx.Done():
@@ -70,7 +76,7 @@ func Build(ctx context.Context, o Options) ([]Built, error) {
 		work.Go(func() error {
 			defer func() { <-slots }()
 			for _, i := range lane {
-				if err := b.start(ctx, work, recipes[i], &built[i]); err != nil {
+				if err := b.start(ctx, work, all[i], &parts[i]); err != nil {
 					return err
 				}
 			}
@@ -83,23 +89,38 @@ func Build(ctx context.Context, o Options) ([]Built, error) {
 	if err := context.Cause(parent); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(built, func(x, y Built) int { return strings.Compare(x.Image.Name, y.Image.Name) })
-	return built, nil
+	return join(recipes, all, parts)
 }
 
 type builder struct {
-	sources   string
-	cache     cache
-	goCommand string
-	parallel  int
-	packing   chan struct{}
-	progress  *reporter
+	sources    string
+	goCommand  string
+	parallel   int
+	platforms  []string
+	forms      []Form
+	cachedOnly bool
+	compiled   cache
+	packed     cache
+	durations  durations
+	packing    chan struct{}
+	progress   *reporter
 }
 
 func newBuilder(o Options) (*builder, []Recipe, error) {
-	recipes, err := selectRecipes(o)
+	if o.Recipes == nil {
+		o.Recipes = Recipes()
+	}
+	recipes, err := choose(o.Recipes, o.Names)
 	if err != nil {
 		return nil, nil, err
+	}
+	for _, r := range recipes {
+		if r.Reference == "" {
+			continue // its task is checked, with a name for its error
+		}
+		if err := r.check(); err != nil {
+			return nil, nil, err
+		}
 	}
 	if o.Cache == "" {
 		o.Cache = CacheDir()
@@ -110,199 +131,83 @@ func newBuilder(o Options) (*builder, []Recipe, error) {
 	if o.Parallel < 1 {
 		o.Parallel = 2
 	}
+	if len(o.Platforms) == 0 {
+		o.Platforms = []string{HostPlatform()}
+	}
+	if len(o.Forms) == 0 {
+		o.Forms = []Form{Zstd}
+	}
+	if !slices.Contains(o.Forms, Zstd) {
+		return nil, nil, fmt.Errorf("the forms %v lack zstd, which nodes fetch", o.Forms)
+	}
 	sources, err := filepath.Abs(o.Sources)
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := openCache(o.Cache)
-	if err != nil {
+	b := &builder{
+		sources: sources, goCommand: o.Go, parallel: o.Parallel, cachedOnly: o.CachedOnly,
+		platforms: unique(o.Platforms), forms: unique(o.Forms),
+		packing: make(chan struct{}, o.Parallel),
+	}
+	if b.compiled, err = openCache(o.Cache, "compiled"); err != nil {
 		return nil, nil, err
 	}
-	return &builder{
-		sources:   sources,
-		cache:     c,
-		goCommand: o.Go,
-		parallel:  o.Parallel,
-		packing:   make(chan struct{}, o.Parallel),
-		progress:  &reporter{call: o.Progress},
-	}, recipes, nil
+	if b.packed, err = openCache(o.Cache, "packed"); err != nil {
+		return nil, nil, err
+	}
+	b.durations = openDurations(b.compiled.dir)
+	b.progress = &reporter{call: o.Progress, estimate: newEstimate(b.durations.read(), o.Parallel)}
+	return b, recipes, nil
 }
 
-func selectRecipes(o Options) ([]Recipe, error) {
-	all := o.Recipes
-	if all == nil {
-		all = Recipes()
-	}
-	if len(o.Names) == 0 {
-		return all, nil
-	}
-	var chosen []Recipe
-	var known []string
-	for _, r := range all {
-		known = append(known, r.Image)
-		if slices.Contains(o.Names, r.Image) {
-			chosen = append(chosen, r)
-		}
-	}
-	for _, n := range o.Names {
-		if !slices.Contains(known, n) {
-			slices.Sort(known)
-			return nil, fmt.Errorf("no image %q; there are %s", n, strings.Join(known, ", "))
-		}
-	}
-	return chosen, nil
+func unique[T ~string](list []T) []T {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
-// lanes groups the recipes, by index, that build from the same module, in their order.
-func lanes(recipes []Recipe) [][]int {
-	var all [][]int
-	at := map[string]int{}
-	for i, r := range recipes {
-		n, ok := at[r.Source]
-		if !ok {
-			n = len(all)
-			at[r.Source] = n
-			all = append(all, nil)
-		}
-		all[n] = append(all[n], i)
-	}
-	return all
-}
-
-// job is one image on its way through the builder.
-type job struct {
-	*builder
-	in      inputs
-	key     string
-	began   time.Time
-	count   int
-	release func()
-}
-
-func (j *job) report(e Event) {
-	e.Image, e.Elapsed, e.Packages = j.in.Recipe.Image, time.Since(j.began), j.count
-	j.progress.report(e)
-}
-
-// start compiles an image here, in the order of its lane, and leaves packing to work.
-func (b *builder) start(ctx context.Context, work *errgroup.Group, r Recipe, out *Built) error {
-	j := &job{builder: b, began: time.Now()}
-	fail := func(err error) error {
-		err = fmt.Errorf("build %s: %w", r.Image, err)
-		j.report(Event{Phase: Failed, Err: err})
-		return err
-	}
-	j.in.Recipe = r
-	var err error
-	if j.in, err = readInputs(b.sources, r); err != nil {
-		return fail(err)
-	}
-	if j.key, err = j.in.key(); err != nil {
-		return fail(err)
-	}
-	if j.release, err = b.cache.lock(ctx, j.key, func() { j.report(Event{Phase: Waiting}) }); err != nil {
-		return fail(err)
-	}
-	final := b.cache.entry(j.key)
-	found, intact := final.load()
-	if intact {
-		j.release()
-		*out = j.built(found, final, true)
-		j.report(Event{Phase: Cached, Bytes: found.Platform.Bytes()})
-		return nil
-	}
-	scratch := entry{final.dir + ".work"}
-	if err := j.prepare(ctx, final, found, scratch); err != nil {
-		j.release()
-		return fail(err)
-	}
-	work.Go(func() error {
-		defer j.release()
-		p, err := j.pack(ctx, scratch, final)
-		if err != nil {
-			return fail(err)
-		}
-		*out = j.built(p, final, false)
-		j.report(Event{Phase: Packed, Bytes: p.Platform.Bytes()})
-		return nil
-	})
-	return nil
-}
-
-// prepare puts the binaries into a fresh work directory: those of a damaged entry if they
-// are still right, else newly compiled ones.
-func (j *job) prepare(ctx context.Context, final entry, found packed, work entry) error {
-	if err := os.RemoveAll(work.dir); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(work.blobs(), 0o755); err != nil {
-		return err
-	}
-	if final.programs(found) {
-		return os.Rename(final.root(), work.root())
-	}
-	env, err := environment(ctx, j.goCommand)
-	if err != nil {
-		return err
-	}
-	j.report(Event{Phase: Building})
-	for _, p := range j.in.Recipe.Programs {
-		file := filepath.Join(work.root(), filepath.FromSlash(p.Path))
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			return err
-		}
-		err := compile(ctx, j.goCommand, env, j.sources, j.in, p, file, func(line string) {
-			if !strings.HasPrefix(line, "go: ") {
-				j.count++
+// join makes the entries of the lock from the parts of every platform.
+func join(recipes []Recipe, all []task, parts []part) ([]Built, error) {
+	var built []Built
+	for _, r := range recipes {
+		b := Built{Cached: true, blobs: map[string]string{}, files: map[string]string{}}
+		b.Image = lock.Image{Name: r.Image, Version: r.Version, Repository: r.Repository(), Kubernetes: r.Kubernetes,
+			Supported: r.Supported, HostTools: r.HostTools, Unresolved: r.Unresolved, System: r.System.why()}
+		b.Image.Source.Reference = r.Reference
+		for i, t := range all {
+			if t.recipe.ID() == r.ID() {
+				b.add(parts[i])
 			}
-			j.report(Event{Phase: Building, Detail: line})
-		})
-		if err != nil {
-			return err
 		}
+		slices.SortFunc(b.Image.Platforms, func(x, y lock.Platform) int { return strings.Compare(x.Platform, y.Platform) })
+		if len(b.Image.Platforms) > 0 {
+			b.Image.Unresolved = ""
+			var err error
+			if b.Image.Index, err = indexDigest(&b.Image); err != nil {
+				return nil, err
+			}
+		}
+		built = append(built, b)
 	}
-	return nil
+	slices.SortFunc(built, func(x, y Built) int { return x.Image.Compare(&y.Image) })
+	return built, nil
 }
 
-func (j *job) pack(ctx context.Context, work, final entry) (packed, error) {
-	select {
-	case j.packing <- struct{}{}:
-		defer func() { <-j.packing }()
-	case <-ctx.Done():
-		return packed{}, context.Cause(ctx)
+// add takes in one platform.
+func (b *Built) add(p part) {
+	b.Image.Source = p.source
+	b.Cached = b.Cached && p.cached
+	if p.unresolved != "" {
+		if b.Image.Unresolved == "" {
+			b.Image.Unresolved = p.unresolved
+		}
+		return
 	}
-	j.report(Event{Phase: Packing})
-	var problems []error
-	for _, p := range j.in.Recipe.Programs {
-		problems = append(problems, gate(filepath.Join(work.root(), filepath.FromSlash(p.Path)), j.in, p))
+	b.Image.Platforms = append(b.Image.Platforms, p.platform)
+	for digest, file := range p.blobs {
+		b.blobs[digest] = file
 	}
-	if err := errors.Join(problems...); err != nil {
-		return packed{}, err
+	for name, file := range p.files {
+		b.files[p.platform.Platform+" "+name] = file
 	}
-	p, err := pack(j.in, work.root(), work.blobs())
-	if err != nil {
-		return p, err
-	}
-	return p, work.store(p, final)
-}
-
-func (j *job) built(p packed, e entry, cached bool) Built {
-	r := j.in.Recipe
-	return Built{Cached: cached, entry: e, Image: lock.Image{
-		Name:       r.Image,
-		Version:    r.Version,
-		Repository: r.Repository(),
-		Source: lock.Source{
-			Module:   r.Module,
-			Version:  r.Version,
-			Sum:      j.in.Module,
-			Packages: r.Packages(),
-			Flags:    slices.Concat(j.in.Settings, j.in.Flags),
-			GoSum:    j.in.GoSum,
-		},
-		Kubernetes: r.Kubernetes,
-		HostTools:  r.HostTools,
-		Index:      p.Index,
-		Platforms:  []lock.Platform{p.Platform},
-	}}
 }

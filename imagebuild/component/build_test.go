@@ -32,34 +32,27 @@ func TestAHitCompilesNothing(t *testing.T) {
 	if !reflect.DeepEqual(first.Image, second.Image) {
 		t.Errorf("the cache gives another image:\n%+v\n%+v", first.Image, second.Image)
 	}
-	out, err := exec.Command(filepath.Join(second.entry.root(), "usr/bin/hello")).CombinedOutput()
+	out, err := exec.Command(second.binary()).CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) != "v1.2.3" {
 		t.Errorf("the program says %q, %v", out, err)
 	}
 }
 
-func TestEveryInputChangesTheKey(t *testing.T) {
+func TestEveryInputChangesTheKeyOfAProgram(t *testing.T) {
 	f := newFixture(t)
 	keyOf := func(r Recipe) string {
 		t.Helper()
-		in, err := readInputs(f.sources, r)
+		in, err := readInputs(f.sources, r, HostPlatform())
 		if err != nil {
 			t.Fatal(err)
 		}
-		k, err := in.key()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return k
+		return in.programKey(r.Programs[0].Package)
 	}
 	base := keyOf(f.recipe)
 	for name, change := range map[string]func(*Recipe){
 		"version": func(r *Recipe) { r.Version = "v1.2.4" },
 		"tags":    func(r *Recipe) { r.Tags = []string{"x"} },
 		"stamps":  func(r *Recipe) { r.Stamps = nil },
-		"path":    func(r *Recipe) { r.Programs = []Program{{"slipway.build/hello", "usr/bin/hi"}} },
-		"user":    func(r *Recipe) { r.User = "1:1" },
-		"image":   func(r *Recipe) { r.Image = "hi" },
 	} {
 		r := f.recipe
 		change(&r)
@@ -76,9 +69,18 @@ func TestEveryInputChangesTheKey(t *testing.T) {
 		base = keyOf(f.recipe)
 	}
 	r := f.recipe
-	r.HostTools, r.Kubernetes = []string{"mount"}, []string{"1.36"}
+	r.HostTools, r.Kubernetes, r.User, r.Image = []string{"mount"}, []string{"1.36"}, "1:1", "hi"
+	r.Programs = []Program{{"slipway.build/hello", "usr/bin/hi"}}
 	if keyOf(r) != base {
-		t.Error("what only the lock says changes the key")
+		t.Error("what decides nothing about a program changes its key")
+	}
+	other, err := readInputs(f.sources, f.recipe, "linux/arm64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, _ := readInputs(f.sources, f.recipe, "linux/amd64")
+	if other.programKey("slipway.build/hello") == host.programKey("slipway.build/hello") {
+		t.Error("the platform does not change the key")
 	}
 }
 
@@ -89,19 +91,19 @@ func TestADamagedEntryIsMadeAgain(t *testing.T) {
 		builds int
 	}{
 		{"a layer: packed again from the binary", func(b Built) []string {
-			return []string{filepath.Join(b.entry.blobs(), b.Image.Platforms[0].Layers[0].Digest[7:])}
+			return []string{b.blobs[b.Image.Platforms[0].Layers[0].Digest]}
 		}, 1},
 		{"the manifest: packed again from the binary", func(b Built) []string {
-			return []string{filepath.Join(b.entry.blobs(), b.Image.Platforms[0].Manifest[7:])}
+			return []string{b.blobs[b.Image.Platforms[0].Manifest]}
 		}, 1},
 		{"layer and binary: compiled again", func(b Built) []string {
 			return []string{
-				filepath.Join(b.entry.blobs(), b.Image.Platforms[0].Layers[0].Digest[7:]),
-				filepath.Join(b.entry.root(), "usr/bin/hello"),
+				b.blobs[b.Image.Platforms[0].Layers[0].Digest],
+				b.binary(),
 			}
 		}, 2},
 		{"entry.json: compiled again", func(b Built) []string {
-			return []string{filepath.Join(b.entry.dir, "entry.json")}
+			return []string{filepath.Join(filepath.Dir(b.binary()), "entry.json")}
 		}, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -119,7 +121,7 @@ func TestADamagedEntryIsMadeAgain(t *testing.T) {
 			if f.builds() != tt.builds {
 				t.Errorf("%d builds, want %d", f.builds(), tt.builds)
 			}
-			if _, intact := second.entry.load(); !intact {
+			if !second.intact() {
 				t.Error("the entry is still damaged")
 			}
 		})
@@ -204,14 +206,14 @@ func TestKillLeavesNeitherLockNorCompilerNorHalfAnEntry(t *testing.T) {
 	}
 	_ = helper.Wait()
 	waitGone(t, pid)
-	if left, _ := filepath.Glob(filepath.Join(f.cache, "components", "*.work")); len(left) != 1 {
+	if left, _ := filepath.Glob(filepath.Join(f.cache, "*", "*.work")); len(left) != 1 {
 		t.Fatalf("the helper was not killed in the middle: %v", left)
 	}
 	f.useGo("")
 	if b := f.build(); b.Cached {
 		t.Error("the killed build left an entry")
 	}
-	if left, _ := filepath.Glob(filepath.Join(f.cache, "components", "*.work")); len(left) != 0 {
+	if left, _ := filepath.Glob(filepath.Join(f.cache, "*", "*.work")); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }
@@ -264,7 +266,7 @@ func TestBuildSaysWhatIsWrong(t *testing.T) {
 			f := newFixture(t)
 			tt.setUp(f)
 			_, err := Build(t.Context(), f.options())
-			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "build hello") {
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "build hello v1.2.3 for linux/") {
 				t.Fatalf("error %v, want one with %q", err, tt.want)
 			}
 			if got := f.phases(); !strings.HasSuffix(got, "failed") {
@@ -318,11 +320,15 @@ func TestTheSameSourcesGiveTheSameDigestsAnywhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, b := range built {
-			fresh, err := Compute([]Built{b})
+			adopted, err := Adopt(committed, []Built{b})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := Check(committed.Only(b.Image.Name), fresh); err != nil {
+			fresh, err := Compute(adopted)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := Check(Part(committed, adopted), fresh); err != nil {
 				t.Errorf("%s: %v", tt.place, err)
 			}
 		}

@@ -29,29 +29,63 @@ func CacheDir() string {
 	return DefaultCache
 }
 
-// entry is one cache entry: a directory named by the key of its inputs, which holds the
-// binaries (root/), the blobs (blobs/sha256/) and entry.json, written last. It is made under
-// another name and renamed when complete, so an entry that is there is whole, unless
-// somebody changed it; intact checks that.
-type entry struct {
-	dir string
-}
-
-func (c cache) entry(key string) entry { return entry{filepath.Join(c.dir, key)} }
-
-func (e entry) root() string { return filepath.Join(e.dir, "root") }
-
-func (e entry) blobs() string { return filepath.Join(e.dir, "blobs", "sha256") }
-
-// cache is the directory of entries.
+// cache is one directory of entries. An entry is a directory named by the key of its inputs,
+// with entry.json, written last, that says what is in it. It is made under another name and
+// renamed when complete, so an entry that is there is whole, unless somebody changed it.
 type cache struct{ dir string }
 
-func openCache(dir string) (cache, error) {
-	c := cache{filepath.Join(dir, "components")}
+// openCache opens one of the caches beneath dir: "compiled" or "packed".
+func openCache(dir, name string) (cache, error) {
+	c := cache{filepath.Join(dir, name)}
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return c, fmt.Errorf("open the build cache: %w; set SLIPWAY_CACHE to a directory that can be written", err)
 	}
 	return c, nil
+}
+
+// entry is the directory of one key.
+func (c cache) entry(key string) entry { return entry{filepath.Join(c.dir, key)} }
+
+type entry struct{ dir string }
+
+// file is a file of the entry.
+func (e entry) file(name string) string { return filepath.Join(e.dir, name) }
+
+// read reads what the entry says about itself; false if it is not there or damaged.
+func (e entry) read(v any) bool {
+	b, err := os.ReadFile(e.file("entry.json"))
+	return err == nil && json.Unmarshal(b, v) == nil
+}
+
+// scratch makes the empty directory in which the entry is prepared; what a killed build left
+// there is removed.
+func (e entry) scratch() (entry, error) {
+	w := entry{e.dir + ".work"}
+	if err := os.RemoveAll(w.dir); err != nil {
+		return w, fmt.Errorf("clear cache entry: %w", err)
+	}
+	if err := os.MkdirAll(w.dir, 0o755); err != nil {
+		return w, fmt.Errorf("make cache entry: %w", err)
+	}
+	return w, nil
+}
+
+// store writes entry.json and gives the finished scratch directory the entry's name.
+func (e entry) store(v any, work entry) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := renameio.WriteFile(work.file("entry.json"), b, 0o644); err != nil {
+		return fmt.Errorf("write cache entry: %w", err)
+	}
+	if err := os.RemoveAll(e.dir); err != nil { // a damaged entry
+		return fmt.Errorf("replace cache entry: %w", err)
+	}
+	if err := os.Rename(work.dir, e.dir); err != nil {
+		return fmt.Errorf("write cache entry: %w", err)
+	}
+	return nil
 }
 
 // lockPoll is how often a held lock of another process is tried again: flock has no other
@@ -88,60 +122,6 @@ func (c cache) lock(ctx context.Context, key string, waiting func()) (func(), er
 	}
 }
 
-// load reads the entry and reports whether it is there and every blob is what its digest says.
-func (e entry) load() (packed, bool) {
-	var p packed
-	b, err := os.ReadFile(filepath.Join(e.dir, "entry.json"))
-	if err != nil || json.Unmarshal(b, &p) != nil || len(p.Platform.Layers) != 1 {
-		return p, false
-	}
-	for _, d := range p.digests() {
-		if !hasDigest(filepath.Join(e.blobs(), d[len("sha256:"):]), d) {
-			return p, false
-		}
-	}
-	return p, true
-}
-
-// digests are the blobs of the image, layers first.
-func (p *packed) digests() []string {
-	var all []string
-	for _, l := range p.Platform.Layers {
-		all = append(all, l.Digest)
-	}
-	return append(all, p.Platform.Config, p.Platform.Manifest, p.Index)
-}
-
-// programs reports whether every binary of the entry is the one that entry.json describes.
-func (e entry) programs(p packed) bool {
-	for _, f := range p.Platform.Files {
-		if !hasDigest(filepath.Join(e.root(), filepath.FromSlash(f.Path)), "sha256:"+f.SHA256) {
-			return false
-		}
-	}
-	return len(p.Platform.Files) > 0
-}
-
-// store writes entry.json and gives the finished work directory its name.
-func (e entry) store(p packed, as entry) error {
-	b, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	var pretty bytes.Buffer
-	_ = json.Indent(&pretty, b, "", "  ")
-	if err := renameio.WriteFile(filepath.Join(e.dir, "entry.json"), pretty.Bytes(), 0o644); err != nil {
-		return fmt.Errorf("write cache entry: %w", err)
-	}
-	if err := os.RemoveAll(as.dir); err != nil { // a damaged entry
-		return fmt.Errorf("replace cache entry: %w", err)
-	}
-	if err := os.Rename(e.dir, as.dir); err != nil {
-		return fmt.Errorf("write cache entry: %w", err)
-	}
-	return nil
-}
-
 func hasDigest(file, digest string) bool {
 	f, err := os.Open(file)
 	if err != nil {
@@ -153,4 +133,15 @@ func hasDigest(file, digest string) bool {
 		return false
 	}
 	return digest == "sha256:"+hex.EncodeToString(sum.Sum(nil))
+}
+
+// writeChanged replaces a file's contents in one step, if they differ.
+func writeChanged(file string, contents []byte) error {
+	if old, err := os.ReadFile(file); err == nil && bytes.Equal(old, contents) {
+		return nil
+	}
+	if err := renameio.WriteFile(file, contents, 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	return nil
 }

@@ -18,7 +18,7 @@ func compile(ctx context.Context, goCommand string, env []string, sources string
 	args := append([]string{"build", "-v"}, in.Flags...)
 	args = append(args, "-o", out, program.Package)
 	cmd := exec.CommandContext(ctx, goCommand, args...)
-	cmd.Dir = filepath.Join(sources, in.Recipe.Source)
+	cmd.Dir = filepath.Join(sources, filepath.FromSlash(in.Recipe.Source))
 	cmd.Env = env
 	// Compilers and linkers are in the go command's process group and end with it; it ends
 	// with us, which the kernel ties to the thread that started it.

@@ -6,16 +6,36 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
+	"strings"
 )
 
-// Platform is the only platform that is built so far.
-const Platform = "linux/amd64"
+// Platforms returns the platforms that images are built for, sorted.
+func Platforms() []string { return []string{"linux/amd64", "linux/arm64"} }
 
-// buildSettings are the variables that decide the bytes of a build, all of them set
-// explicitly. They stand in the lock in front of the flags.
-func buildSettings() []string {
-	return []string{"CGO_ENABLED=0", "GOAMD64=v1", "GOEXPERIMENT=", "GOFIPS140=off"}
+// HostPlatform is the platform of the nodes of a local cluster: this machine's.
+func HostPlatform() string { return "linux/" + runtime.GOARCH }
+
+// architectureSettings are the variables that choose the instructions of an architecture: the
+// ones that every such machine has.
+func architectureSettings() map[string]string {
+	return map[string]string{"linux/amd64": "GOAMD64=v1", "linux/arm64": "GOARM64=v8.0"}
+}
+
+// buildSettings are the variables that decide the bytes of a build for a platform, all of them
+// set explicitly.
+func buildSettings(platform string) []string {
+	return []string{"CGO_ENABLED=0", architectureSettings()[platform], "GOEXPERIMENT=", "GOFIPS140=off"}
+}
+
+// lockSettings are the settings for all platforms, which stand in the lock in front of the flags.
+func lockSettings() []string {
+	settings := []string{"CGO_ENABLED=0"}
+	for _, p := range Platforms() {
+		settings = append(settings, architectureSettings()[p])
+	}
+	return append(settings, "GOEXPERIMENT=", "GOFIPS140=off")
 }
 
 // fetchVariables are the go command's settings for where modules and caches are; they decide
@@ -39,7 +59,7 @@ func processVariables() []string {
 // environment returns the whole environment of a build. Settings from the user's go env file
 // are read here, for fetching only, and then that file is switched off, so that a GOFLAGS or
 // GOEXPERIMENT in it cannot change a digest.
-func environment(ctx context.Context, goCommand string) ([]string, error) {
+func environment(ctx context.Context, goCommand, platform string) ([]string, error) {
 	out, err := exec.CommandContext(ctx, goCommand, append([]string{"env", "-json"}, fetchVariables()...)...).Output()
 	if err != nil {
 		return nil, fmt.Errorf("read the settings of %s: %w; install Go 1.21 or later", goCommand, commandError(err))
@@ -48,8 +68,9 @@ func environment(ctx context.Context, goCommand string) ([]string, error) {
 	if err := json.Unmarshal(out, &fetch); err != nil {
 		return nil, fmt.Errorf("read the settings of %s: %w", goCommand, err)
 	}
-	env := slices.Concat(buildSettings(), []string{
-		"GOTOOLCHAIN=" + Toolchain, "GOOS=linux", "GOARCH=amd64", "GOFLAGS=", "GOENV=off", "GOWORK=off", "GO111MODULE=on", "LC_ALL=C",
+	goos, arch, _ := strings.Cut(platform, "/")
+	env := slices.Concat(buildSettings(platform), []string{
+		"GOTOOLCHAIN=" + Toolchain, "GOOS=" + goos, "GOARCH=" + arch, "GOFLAGS=", "GOENV=off", "GOWORK=off", "GO111MODULE=on", "LC_ALL=C",
 	})
 	for _, name := range fetchVariables() {
 		if v := fetch[name]; v != "" {

@@ -2,7 +2,6 @@ package component
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"slipway.build/slipway/imagebuild/lock"
 )
@@ -15,11 +14,14 @@ func Extract(built []Built, image, to string) error {
 		if b.Image.Name != image {
 			continue
 		}
-		files := b.Image.Platforms[0].Files
-		if len(files) != 1 {
-			return fmt.Errorf("extract %s: the image has %d files, want one", image, len(files))
+		p, found := b.Image.For(HostPlatform())
+		if !found {
+			return fmt.Errorf("extract %s: it was not built for %s", image, HostPlatform())
 		}
-		return extract(b, files[0], to)
+		if len(p.Files) != 1 {
+			return fmt.Errorf("extract %s: the image has %d files, want one", image, len(p.Files))
+		}
+		return extract(b, p.Files[0], to)
 	}
 	return fmt.Errorf("extract %s: it is not among the %d images that were built", image, len(built))
 }
@@ -29,12 +31,15 @@ func extract(b Built, f lock.Binary, to string) error {
 	if hasDigest(to, digest) {
 		return nil
 	}
-	from := filepath.Join(b.entry.root(), filepath.FromSlash(f.Path))
+	from := b.File(HostPlatform(), f.Path)
 	if !hasDigest(from, digest) {
-		return fmt.Errorf("extract %s: %s is not the binary that was built; remove %s and build again", b.Image.Name, from, b.entry.dir)
+		return fmt.Errorf("extract %s: %s is not the binary that was built; remove its directory and build again", b.Image.Name, from)
 	}
 	if err := copyFile(from, to, 0o755); err != nil {
 		return fmt.Errorf("extract %s: %w", b.Image.Name, err)
 	}
 	return nil
 }
+
+// File is where the cache has a program of a built image; empty if it was not built.
+func (b *Built) File(platform, path string) string { return b.files[platform+" "+path] }

@@ -19,6 +19,9 @@ type fixture struct {
 	goTool  string
 	log     string
 	recipe  Recipe
+	// platforms and forms are empty for the host's and zstd.
+	platforms []string
+	forms     []Form
 
 	mu     sync.Mutex
 	events []Event
@@ -70,7 +73,7 @@ func (f *fixture) write(name, content string) {
 }
 
 func (f *fixture) options() Options {
-	return Options{Sources: f.sources, Cache: f.cache, Go: f.goTool, Recipes: []Recipe{f.recipe}, Progress: func(e Event) {
+	return Options{Sources: f.sources, Cache: f.cache, Go: f.goTool, Recipes: []Recipe{f.recipe}, Platforms: f.platforms, Forms: f.forms, Progress: func(e Event) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.events = append(f.events, e)
@@ -111,4 +114,17 @@ func (f *fixture) build() Built {
 		f.t.Fatalf("%d images", len(built))
 	}
 	return built[0]
+}
+
+// binary is where the cache has the fixture's program.
+func (b *Built) binary() string { return b.File(HostPlatform(), "usr/bin/hello") }
+
+// intact says whether every blob of the image is right in the cache.
+func (b *Built) intact() bool {
+	for digest, file := range b.blobs {
+		if !hasDigest(file, digest) {
+			return false
+		}
+	}
+	return len(b.blobs) > 0
 }

@@ -6,11 +6,10 @@ import (
 	"fmt"
 )
 
-// gate checks that a binary is what its recipe promises before it is packed: a static ELF
-// program for the platform, from the locked toolchain, the right package and the module
-// content that go.sum names.
+// gate checks that a binary is what its recipe promises: a static ELF program for the platform,
+// from the locked toolchain, the right package and the module content that go.sum names.
 func gate(file string, in inputs, program Program) error {
-	if err := gateELF(file); err != nil {
+	if err := gateELF(file, in.Platform); err != nil {
 		return fmt.Errorf("%s: %w", program.Path, err)
 	}
 	info, err := buildinfo.ReadFile(file)
@@ -29,25 +28,31 @@ func gate(file string, in inputs, program Program) error {
 	if info.Main.Path != in.Recipe.Module {
 		return differ("main module", info.Main.Path, in.Recipe.Module)
 	}
-	if info.Main.Sum != "" { // our own module is built from its folder and has neither
-		if info.Main.Version != in.Recipe.Version {
-			return differ("version of the main module", info.Main.Version, in.Recipe.Version)
-		}
-		if info.Main.Sum != in.Module {
-			return differ("sum of the main module", info.Main.Sum, in.Module)
-		}
+	if in.Tree != "" { // the module itself is built from its folder, and has neither version nor sum
+		return nil
+	}
+	if want := in.Recipe.moduleVersion(); info.Main.Version != want {
+		return differ("version of the main module", info.Main.Version, want)
+	}
+	if info.Main.Sum != in.Module {
+		return differ("sum of the main module", info.Main.Sum, in.Module)
 	}
 	return nil
 }
 
-func gateELF(file string) error {
+// machines are the ELF machines of the platforms.
+func machines() map[string]elf.Machine {
+	return map[string]elf.Machine{"linux/amd64": elf.EM_X86_64, "linux/arm64": elf.EM_AARCH64}
+}
+
+func gateELF(file, platform string) error {
 	f, err := elf.Open(file)
 	if err != nil {
 		return fmt.Errorf("not an ELF file: %w", err)
 	}
 	defer f.Close()
-	if f.Machine != elf.EM_X86_64 || f.Class != elf.ELFCLASS64 {
-		return fmt.Errorf("built for %v %v, want 64-bit %v", f.Class, f.Machine, elf.EM_X86_64)
+	if want := machines()[platform]; f.Machine != want || f.Class != elf.ELFCLASS64 {
+		return fmt.Errorf("built for %v %v, want 64-bit %v for %s", f.Class, f.Machine, want, platform)
 	}
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {

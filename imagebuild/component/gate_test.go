@@ -2,7 +2,6 @@ package component
 
 import (
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -10,11 +9,11 @@ import (
 func TestTheGateRefusesWhatTheRecipeDoesNotPromise(t *testing.T) {
 	f := newFixture(t)
 	b := f.build()
-	in, err := readInputs(f.sources, f.recipe)
+	in, err := readInputs(f.sources, f.recipe, HostPlatform())
 	if err != nil {
 		t.Fatal(err)
 	}
-	static := filepath.Join(b.entry.root(), "usr/bin/hello")
+	static := b.binary()
 	if err := gate(static, in, f.recipe.Programs[0]); err != nil {
 		t.Fatalf("a good binary: %v", err)
 	}
@@ -30,6 +29,7 @@ func TestTheGateRefusesWhatTheRecipeDoesNotPromise(t *testing.T) {
 		{"a dynamic binary", shell, nil, "not static: it asks for a program interpreter"},
 		{"a script", f.goTool, nil, "not an ELF file"},
 		{"another toolchain", static, func(in *inputs, _ *Program) { in.Toolchain = "go1.26.6" }, `toolchain is "go1.26.7", want "go1.26.6"`},
+		{"another platform", static, func(in *inputs, _ *Program) { in.Platform = "linux/s390x" }, "built for ELFCLASS64"},
 		{"another package", static, func(_ *inputs, p *Program) { p.Package = "x/y" }, `main package is "slipway.build/hello", want "x/y"`},
 		{"another module", static, func(in *inputs, _ *Program) { in.Recipe.Module = "x" }, `main module is "slipway.build/hello", want "x"`},
 	}
@@ -59,13 +59,13 @@ func TestTheGateComparesTheModuleThatARequiredBinaryCameFrom(t *testing.T) {
 		"another version": {func(in *inputs) { in.Recipe.Version = "v1.9.0" }, "version of the main module"},
 		"another sum":     {func(in *inputs) { in.Module = "h1:x" }, "sum of the main module"},
 	} {
-		in, err := readInputs("sources", cni())
+		in, err := readInputs("sources", cni(), HostPlatform())
 		if err != nil {
 			t.Fatal(err)
 		}
 		tt.change(&in)
 		p := in.Recipe.Programs[0]
-		err = gate(filepath.Join(built[0].entry.root(), p.Path), in, p)
+		err = gate(built[0].File(HostPlatform(), p.Path), in, p)
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", name, err)
 		}

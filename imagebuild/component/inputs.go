@@ -17,14 +17,8 @@ import (
 	"golang.org/x/mod/sumdb/dirhash"
 )
 
-// format is the version of everything that this package itself does to the bytes: how it
-// packs, what it writes into manifests. It is raised when any of that changes.
-const format = 2
-
-// inputs is everything that decides the digests of one image. Its JSON form is hashed into
-// the cache key.
+// inputs is what decides the bytes of a recipe's programs on one platform.
 type inputs struct {
-	Format    int
 	Recipe    Recipe
 	Toolchain string
 	Platform  string
@@ -32,21 +26,27 @@ type inputs struct {
 	Flags     []string
 	GoMod     string // digest
 	GoSum     string // digest
-	Tree      string // h1 sum of the build module's folder
+	Tree      string // h1 sum of the build module's folder, where that is the module itself
 	Module    string // h1 sum of the recipe's module
 }
 
 // readInputs reads the build module of a recipe and checks that both name the same version.
-func readInputs(sources string, r Recipe) (inputs, error) {
-	in := inputs{Format: format, Recipe: r, Toolchain: Toolchain, Platform: Platform, Settings: buildSettings()}
+func readInputs(sources string, r Recipe, platform string) (inputs, error) {
+	in := inputs{Recipe: r, Toolchain: Toolchain, Platform: platform, Settings: buildSettings(platform)}
 	if err := r.check(); err != nil {
 		return in, err
+	}
+	if r.Reference != "" {
+		return in, nil
+	}
+	if !slices.Contains(Platforms(), platform) {
+		return in, fmt.Errorf("no platform %q; there are %s", platform, strings.Join(Platforms(), ", "))
 	}
 	var err error
 	if in.Flags, err = r.Flags(); err != nil {
 		return in, err
 	}
-	dir := filepath.Join(sources, r.Source)
+	dir := filepath.Join(sources, filepath.FromSlash(r.Source))
 	mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 	if err != nil {
 		return in, fmt.Errorf("build module of %s: %w", r.Image, err)
@@ -60,15 +60,11 @@ func readInputs(sources string, r Recipe) (inputs, error) {
 	if err != nil {
 		return in, fmt.Errorf("build module of %s: %w", r.Image, err)
 	}
-	own := parsed.Module != nil && parsed.Module.Mod.Path == r.Module
-	prefix := r.Source
-	if own {
-		prefix = r.Module + "@" + r.Version
-	}
-	if in.Tree, err = dirhash.HashDir(dir, prefix, dirhash.Hash1); err != nil {
-		return in, fmt.Errorf("hash the sources of %s: %w", r.Image, err)
-	}
-	if own {
+	if parsed.Module != nil && parsed.Module.Mod.Path == r.Module {
+		in.Tree, err = dirhash.HashDir(dir, r.Module+"@"+r.Version, dirhash.Hash1)
+		if err != nil {
+			return in, fmt.Errorf("hash the sources of %s: %w", r.Image, err)
+		}
 		in.Module = in.Tree
 		return in, nil
 	}
@@ -82,25 +78,34 @@ func requiredSum(mod *modfile.File, sum []byte, r Recipe) (string, error) {
 	if i < 0 {
 		return "", fmt.Errorf("sources/%s/go.mod does not require %s, which recipe %s builds", r.Source, r.Module, r.Image)
 	}
-	if v := mod.Require[i].Mod.Version; v != r.Version {
-		return "", fmt.Errorf("recipe %s is for %s %s, but sources/%s/go.mod requires %s; change one of them", r.Image, r.Module, r.Version, r.Source, v)
+	want := r.moduleVersion()
+	if v := mod.Require[i].Mod.Version; v != want {
+		return "", fmt.Errorf("recipe %s is for %s %s, but sources/%s/go.mod requires %s; change one of them", r.Image, r.Module, want, r.Source, v)
 	}
 	for line := range strings.Lines(string(sum)) {
 		f := strings.Fields(line)
-		if len(f) == 3 && f[0] == r.Module && f[1] == r.Version {
+		if len(f) == 3 && f[0] == r.Module && f[1] == want {
 			return f[2], nil
 		}
 	}
-	return "", fmt.Errorf("sources/%s/go.sum has no sum of %s %s; run go mod tidy there", r.Source, r.Module, r.Version)
+	return "", fmt.Errorf("sources/%s/go.sum has no sum of %s %s; run go mod tidy there", r.Source, r.Module, want)
 }
 
-// key names the cache entry. What only the lock says about an image is no part of it.
-func (in inputs) key() (string, error) {
-	in.Recipe.Kubernetes, in.Recipe.HostTools = nil, nil
-	b, err := json.Marshal(in)
+// programKey names the cache entry of one program. How it is packed, and what is beside it in
+// an image, is no part of it.
+func (in inputs) programKey(pkg string) string {
+	return hashKey(struct {
+		Package, Module, Sum, Tree, GoMod, GoSum, Toolchain, Platform string
+		Settings, Flags                                               []string
+	}{pkg, in.Recipe.Module, in.Module, in.Tree, in.GoMod, in.GoSum, in.Toolchain, in.Platform, in.Settings, in.Flags})
+}
+
+// hashKey is the hash of a value's JSON form, which holds strings and numbers only.
+func hashKey(v any) string {
+	b, err := json.Marshal(v)
 	if err != nil {
-		return "", err
+		panic(err) // a type that cannot be written, which no caller has
 	}
 	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:]), nil
+	return hex.EncodeToString(sum[:])
 }

@@ -1,7 +1,6 @@
 package component
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +15,9 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/renameio/v2"
+	"github.com/opencontainers/go-digest"
+
+	"slipway.build/slipway/imagebuild/lock"
 )
 
 // RefName is the annotation in an OCI layout's index that says under which name an image
@@ -39,13 +41,15 @@ func WriteLayout(dir string, built []Built) error {
 		return err
 	}
 	for _, b := range built {
-		p := packed{Platform: b.Image.Platforms[0], Index: b.Image.Index}
-		for _, d := range p.digests() {
-			if err := placeBlob(b.entry.blobs(), blobs, d); err != nil {
+		if b.Image.Unresolved != "" {
+			continue
+		}
+		for d, file := range b.blobs {
+			if err := placeBlob(file, blobs, d); err != nil {
 				return fmt.Errorf("write %s into the OCI layout %s: %w", b.Image.Name, dir, err)
 			}
 		}
-		if err := addToIndex(index, b, blobs); err != nil {
+		if err := addToIndex(index, &b.Image, blobs); err != nil {
 			return fmt.Errorf("write %s into the OCI layout %s: %w", b.Image.Name, dir, err)
 		}
 	}
@@ -74,30 +78,37 @@ func readIndex(dir string) (*v1.IndexManifest, error) {
 	return index, nil
 }
 
-func addToIndex(index *v1.IndexManifest, b Built, blobs string) error {
-	hash, err := v1.NewHash(b.Image.Index)
+// addToIndex writes the image's own index, which may name manifests that are not in this layout,
+// and refers to it.
+func addToIndex(index *v1.IndexManifest, img *lock.Image, blobs string) error {
+	text, err := Index(img)
 	if err != nil {
 		return err
 	}
-	st, err := os.Stat(filepath.Join(blobs, hash.Hex))
+	if found := digest.FromBytes(text).String(); found != img.Index {
+		return fmt.Errorf("its index is %s, and follows from its manifests to be %s", img.Index, found)
+	}
+	hash, err := v1.NewHash(img.Index)
 	if err != nil {
 		return err
 	}
-	ref := b.Image.Repository + ":" + b.Image.Version
+	if err := writeChanged(filepath.Join(blobs, hash.Hex), text); err != nil {
+		return err
+	}
+	ref := img.Repository + ":" + img.Version
 	index.Manifests = slices.DeleteFunc(index.Manifests, func(d v1.Descriptor) bool { return d.Annotations[RefName] == ref })
 	index.Manifests = append(index.Manifests, v1.Descriptor{
 		MediaType:   types.OCIImageIndex,
 		Digest:      hash,
-		Size:        st.Size(),
+		Size:        int64(len(text)),
 		Annotations: map[string]string{RefName: ref},
 	})
 	return nil
 }
 
-// placeBlob makes to/<hex> the blob from/<hex>, unless it is there and right.
-func placeBlob(from, to, digest string) error {
-	name := strings.TrimPrefix(digest, "sha256:")
-	src, dst := filepath.Join(from, name), filepath.Join(to, name)
+// placeBlob makes to/<hex> the blob in the file src, unless it is there and right.
+func placeBlob(src, to, digest string) error {
+	dst := filepath.Join(to, strings.TrimPrefix(digest, "sha256:"))
 	if sameFile(src, dst) || hasDigest(dst, digest) {
 		return nil
 	}
@@ -137,15 +148,4 @@ func copyFile(from, to string, mode fs.FileMode) error {
 		return err
 	}
 	return dst.CloseAtomicallyReplace()
-}
-
-// writeChanged replaces a file's contents in one step, if they differ.
-func writeChanged(file string, contents []byte) error {
-	if old, err := os.ReadFile(file); err == nil && bytes.Equal(old, contents) {
-		return nil
-	}
-	if err := renameio.WriteFile(file, contents, 0o644); err != nil {
-		return fmt.Errorf("write %s: %w", file, err)
-	}
-	return nil
 }

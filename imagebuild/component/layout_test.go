@@ -63,7 +63,7 @@ func TestWriteLayout(t *testing.T) {
 	}
 	layer := built[0].Image.Platforms[0].Layers[0].Digest
 	inLayout := filepath.Join(dir, "blobs", "sha256", layer[7:])
-	if !sameFile(inLayout, filepath.Join(built[0].entry.blobs(), layer[7:])) {
+	if !sameFile(inLayout, built[0].blobs[layer]) {
 		t.Error("the layer is not a hard link into the cache")
 	}
 
@@ -160,7 +160,7 @@ func TestExtract(t *testing.T) {
 	if err := Extract([]Built{b}, "other", to); err == nil {
 		t.Error("an image that was not built was extracted")
 	}
-	from := filepath.Join(b.entry.root(), "usr/bin/hello")
+	from := b.binary()
 	if err := os.WriteFile(from, []byte("damaged"), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ func Issue(committed, built *lock.Lock, now time.Time, life time.Duration) {
 	if committed == nil {
 		committed = &lock.Lock{}
 	}
+	built.Accepted = committed.Accepted // decided by people, not by a build
 	if committed.Number > 0 && len(Differences(committed, built)) == 0 {
 		built.Number, built.Issued, built.Expires = committed.Number, committed.Issued, committed.Expires
 		return
@@ -161,6 +162,8 @@ func compareInputs(c, b *lock.Image) []Difference {
 		in("reference", c.Source.Reference, b.Source.Reference),
 		in("kubernetes", list(c.Kubernetes), list(b.Kubernetes)),
 		in("host tools", list(c.HostTools), list(b.HostTools)),
+		in("end of support", c.Supported, b.Supported),
+		in("system", c.System, b.System),
 		in("unresolved", c.Unresolved, b.Unresolved),
 	}
 }
@@ -195,6 +198,17 @@ func outputs(i *lock.Image) []output {
 				output{fmt.Sprintf("digest of layer %d for %s", n, p.Platform), l.Digest})
 		}
 		all = append(all, output{"config for " + p.Platform, p.Config}, output{"manifest for " + p.Platform, p.Manifest})
+		for n, l := range p.Gzip.Layers {
+			all = append(all, output{fmt.Sprintf("digest of gzip layer %d for %s", n, p.Platform), l.Digest})
+		}
+		all = append(all,
+			output{"gzip manifest for " + p.Platform, p.Gzip.Manifest},
+			output{"SPDX document for " + p.Platform, p.Evidence.SPDX},
+			output{"CycloneDX document for " + p.Platform, p.Evidence.CycloneDX},
+			output{"provenance for " + p.Platform, p.Evidence.Provenance})
+		for _, d := range p.Debian {
+			all = append(all, output{"package " + d.Name + " for " + p.Platform, d.Version + " " + d.SHA256})
+		}
 	}
 	return append(all, output{"index", i.Index})
 }

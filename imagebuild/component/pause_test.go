@@ -21,7 +21,7 @@ func TestPauseReapsOrphansAndEndsOnSIGTERM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pause := exec.Command(filepath.Join(built[0].entry.root(), "usr/bin/pause"))
+	pause := exec.Command(built[0].File(HostPlatform(), "usr/bin/pause"))
 	pause.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
 	if err := pause.Start(); err != nil {
 		t.Fatal(err)

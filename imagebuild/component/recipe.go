@@ -2,37 +2,51 @@ package component
 
 import (
 	"fmt"
-	"os"
 	"path"
+	"slices"
 	"strings"
 )
 
-// Recipe says how one component image is made. Everything in it is an input of the build:
-// it takes part in the cache key and, where it matters to a reader, stands in the lock.
+// Recipe says how one component image is made. What decides its bytes takes part in the keys
+// of the cache, and everything that matters to a reader stands in the lock.
 type Recipe struct {
 	// Image is the name in the lock; the repository is "slipway/" and the name.
 	Image string
-	// Version is the version of Module, with its v; it is the image's tag.
+	// Version is the component's version, with its v; it is the image's tag.
 	Version string
 	// Source is the folder of the build module beneath Options.Sources.
 	Source string
 	// Module is the Go module that holds the main packages: one that the build module
-	// requires at exactly Version, or the build module itself.
+	// requires at exactly ModuleVersion, or the build module itself.
 	Module string
-	// Programs are the files of the image, sorted by path.
+	// ModuleVersion is the module's version where the component is known by another one.
+	ModuleVersion string
+	// Programs are the compiled files of the image, sorted by path.
 	Programs []Program
 	// Tags are Go build tags, in the order given to the go command.
 	Tags []string
 	// Stamps are -X assignments; ${version}, ${bare} (no v), ${major} and ${minor} stand for
 	// Version and its parts.
 	Stamps []string
+	// System is what else is in the image, and why; nil where the programs are enough.
+	System *System
 	// Kubernetes lists the minors that the image fits; empty fits all.
 	Kubernetes []string
+	// Supported is the last day of upstream's support, "2027-06-28"; empty where none is named.
+	Supported string
 	// HostTools are programs that the component runs from the node's PATH.
 	HostTools []string
 	// User is the numeric user of the image configuration, for images that pods run; empty
 	// leaves it to the pod. Units do not read it.
 	User string
+	// Entrypoint is what the image runs; empty means its only program.
+	Entrypoint []string
+	// Env is the environment of the image configuration: "SVDIR=/etc/service/enabled".
+	Env []string
+	// Reference is upstream's image, for a component that is not built from a module.
+	Reference string
+	// Unresolved says why such an image has no digest.
+	Unresolved string
 }
 
 // Program is one static binary of an image.
@@ -43,67 +57,53 @@ type Program struct {
 	Path string
 }
 
+// ID is the image's name and version: "etcd@v3.6.16".
+func (r *Recipe) ID() string { return r.Image + "@" + r.Version }
+
 // Repository returns the image's path in a registry.
 func (r *Recipe) Repository() string { return "slipway/" + r.Image }
 
-// Packages returns the main packages in the order of the programs.
+// moduleVersion is the version of Module.
+func (r *Recipe) moduleVersion() string {
+	if r.ModuleVersion != "" {
+		return r.ModuleVersion
+	}
+	return r.Version
+}
+
+// Packages returns the main packages in the order of the programs, each once.
 func (r *Recipe) Packages() []string {
 	var all []string
 	for _, p := range r.Programs {
-		all = append(all, p.Package)
+		if !slices.Contains(all, p.Package) {
+			all = append(all, p.Package)
+		}
 	}
 	return all
 }
 
-// Flags returns the flags of go build, in order, without -o and the packages.
-func (r *Recipe) Flags() ([]string, error) {
-	ldflags := "-s -w -buildid="
-	for _, s := range r.Stamps {
-		stamp, err := r.expand(s)
-		if err != nil {
-			return nil, err
-		}
-		ldflags += " -X " + stamp
+// entrypoint is the command of the image configuration.
+func (r *Recipe) entrypoint() []string {
+	if len(r.Entrypoint) == 0 && len(r.Programs) == 1 {
+		return []string{"/" + r.Programs[0].Path}
 	}
-	flags := []string{"-mod=readonly", "-trimpath", "-buildvcs=false"}
-	if len(r.Tags) > 0 {
-		flags = append(flags, "-tags="+strings.Join(r.Tags, ","))
-	}
-	return append(flags, "-ldflags="+ldflags), nil
-}
-
-func (r *Recipe) expand(stamp string) (string, error) {
-	bare := strings.TrimPrefix(r.Version, "v")
-	part := strings.SplitN(bare, ".", 3)
-	var unknown error
-	out := os.Expand(stamp, func(name string) string {
-		switch {
-		case name == "version":
-			return r.Version
-		case name == "bare":
-			return bare
-		case name == "major" && len(part) > 1:
-			return part[0]
-		case name == "minor" && len(part) > 1:
-			return part[1]
-		}
-		unknown = fmt.Errorf("recipe %s: stamp %q: no value for ${%s}", r.Image, stamp, name)
-		return ""
-	})
-	if unknown == nil && strings.ContainsAny(out, " '\"") {
-		unknown = fmt.Errorf("recipe %s: stamp %q has white space or quotes", r.Image, stamp)
-	}
-	return out, unknown
+	return r.Entrypoint
 }
 
 // check refuses a recipe that cannot give a correct image.
 func (r *Recipe) check() error {
+	if r.Reference != "" {
+		if r.Image == "" || r.Version == "" || r.Unresolved == "" || r.Module != "" {
+			return fmt.Errorf("recipe %q: a reference needs image, version and the reason why it is unresolved, and no module", r.Image)
+		}
+		return nil
+	}
 	if r.Image == "" || r.Version == "" || r.Source == "" || r.Module == "" || len(r.Programs) == 0 {
 		return fmt.Errorf("recipe %q: image, version, source, module and programs are required", r.Image)
 	}
 	for i, p := range r.Programs {
-		if p.Path != path.Clean(p.Path) || path.IsAbs(p.Path) || strings.HasPrefix(p.Path, "..") || path.Dir(p.Path) == "." {
-			return fmt.Errorf("recipe %s: %q is not a clean relative path in a directory", r.Image, p.Path)
+		if err := checkPath(p.Path); err != nil {
+			return fmt.Errorf("recipe %s: %w", r.Image, err)
 		}
 		if i > 0 && r.Programs[i-1].Path >= p.Path {
 			return fmt.Errorf("recipe %s: programs are not sorted by path: %q", r.Image, p.Path)
@@ -114,4 +114,11 @@ func (r *Recipe) check() error {
 	}
 	_, err := r.Flags()
 	return err
+}
+
+func checkPath(p string) error {
+	if p != path.Clean(p) || path.IsAbs(p) || strings.HasPrefix(p, "..") || path.Dir(p) == "." {
+		return fmt.Errorf("%q is not a clean relative path in a directory", p)
+	}
+	return nil
 }

@@ -1,47 +1,34 @@
 package component
 
+import "slices"
+
 // Toolchain is the exact Go toolchain of every build. The go command fetches it when the
 // machine has another one.
 const Toolchain = "go1.26.7"
 
 // Recipes returns the recipes of all component images, in the order in which a cold build
-// is fastest: what the others of the same module reuse comes first.
+// is fastest: what is small comes first, and what the others of the same module reuse comes
+// before them.
 func Recipes() []Recipe {
-	return []Recipe{
-		kubernetes("kube-apiserver"),
-		kubernetes("kube-controller-manager"),
-		kubernetes("kubelet", "mount", "umount"),
-		kubernetes("kube-proxy", "nft"),
-		kubernetes("kubectl"),
-		kubernetes("kube-scheduler"),
-		etcd(), containerd(), shim(), cni(), coredns(), pause(),
+	recipes := slices.Concat(runtimeRecipes(), monitoring(), cloudProvider(), calico())
+	for _, version := range kubernetesVersions() {
+		recipes = append(recipes, kubernetesRecipes(version)...)
 	}
+	return append(recipes, upstream()...)
 }
 
-// kubernetes is one command of k8s.io/kubernetes. The module carries no VCS data, so the
-// version is stamped, as upstream's own build does, in both packages that report it; the
-// commit is unknown to the module proxy and is not made up.
-func kubernetes(command string, hostTools ...string) Recipe {
-	r := Recipe{
-		Image:      command,
-		Version:    "v1.36.3",
-		Source:     "kubernetes",
-		Module:     "k8s.io/kubernetes",
-		Programs:   []Program{{"k8s.io/kubernetes/cmd/" + command, "usr/bin/" + command}},
-		Tags:       []string{"selinux", "notest", "grpcnotrace"},
-		Kubernetes: []string{"1.36"},
-		HostTools:  hostTools,
+// ClusterImages names the images that a cluster of DefaultKubernetes needs, kubectl among them.
+func ClusterImages() []string {
+	var names []string
+	for _, r := range append(kubernetesRecipes(DefaultKubernetes), runtimeRecipes()...) {
+		names = append(names, r.ID())
 	}
-	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
-		r.Stamps = append(r.Stamps,
-			pkg+".gitVersion=${version}",
-			pkg+".gitMajor=${major}",
-			pkg+".gitMinor=${minor}",
-			pkg+".gitCommit=unknown",
-			pkg+".gitTreeState=archive",
-			pkg+".buildDate=1970-01-01T00:00:00Z")
-	}
-	return r
+	return names
+}
+
+// runtimeRecipes are what every cluster has beside Kubernetes itself.
+func runtimeRecipes() []Recipe {
+	return []Recipe{pause(), cni(), etcd(), coredns(), containerd(), shim()}
 }
 
 // etcd 3.6 is the series that Kubernetes up to 1.36 is tested with.

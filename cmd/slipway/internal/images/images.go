@@ -31,7 +31,11 @@ func Build(ctx context.Context, report progress.Reporter, sources string, names 
 }
 
 func show(report progress.Reporter, e component.Event) {
-	u := progress.Update{Task: "image/" + e.Image, Label: "image " + e.Image, State: progress.Running}
+	id := e.Image + " " + e.Version
+	if e.Platform != component.HostPlatform() {
+		id += " " + e.Platform
+	}
+	u := progress.Update{Task: "image/" + id, Label: "image " + id, State: progress.Running}
 	switch e.Phase {
 	case component.Queued:
 		return // it would only fill the screen
@@ -70,12 +74,15 @@ func Check(committed string, built []component.Built) (*lock.Lock, error) {
 	if err != nil {
 		return nil, err
 	}
+	if built, err = component.Adopt(want, built); err != nil {
+		return nil, err
+	}
 	got, err := component.Compute(built)
 	if err != nil {
 		return nil, err
 	}
-	// The committed one, which differs in what issued it: number and validity.
-	return want, component.Check(want, got)
+	// The committed one, which differs in what issued it and in what is not built here.
+	return want, component.Check(component.Part(want, built), got)
 }
 
 // Issue gives a computed lock the number and validity of the lock in the file committed when both
@@ -122,6 +129,9 @@ func (p Paths) Signature() string { return p.Lock() + ".sig" }
 // the local key's signature beside it. The signature is verified as a node would before it
 // is written. Publish is idempotent; it returns the lock's digest and the id of the key.
 func Publish(p Paths, built []component.Built, l *lock.Lock) (digest, keyID string, err error) {
+	if built, err = component.Adopt(l, built); err != nil {
+		return "", "", err
+	}
 	if err := component.WriteLayout(p.Registry(), built); err != nil {
 		return "", "", err
 	}

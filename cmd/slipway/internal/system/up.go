@@ -85,7 +85,7 @@ func (s *System) prepare(ctx context.Context, steps *steps) error {
 	both.Go(func() error {
 		return steps.run(bothCtx, "component images", func(ctx context.Context, _ detail) (string, error) {
 			var err error
-			if built, err = images.Build(ctx, s.Report, s.Tree.Sources()); err != nil {
+			if built, err = images.Build(ctx, s.Report, s.Tree.Sources(), component.ClusterImages()...); err != nil {
 				return "", err
 			}
 			return s.publish(built)

@@ -1,0 +1,6 @@
+//go:build sources
+
+// Package sources names the commands that this module builds, so that go mod tidy keeps them.
+package sources
+
+import _ "sigs.k8s.io/metrics-server/cmd/metrics-server"
