@@ -146,6 +146,10 @@ lint: ## gofmt, go vet, staticcheck, govulncheck
 	  else echo "$$out" >&2; exit 1; fi; }
 	@echo 'lint: ok'
 
+.PHONY: images
+images: build ## build every component image, both platforms, both forms: an hour or two on a machine that has none
+	bin/slipway images build --all --platform all --gzip
+
 .PHONY: bench-cluster
 bench-cluster: deps build ## three creations of 3+3 and of 1+1: medians by phase
 	$(GO) run ./bench/cluster

@@ -62,15 +62,15 @@ func TestCheckNamesWhatDiffers(t *testing.T) {
 		want   []string
 	}{
 		{"the toolchain", func(l *lock.Lock) { l.Toolchain = "go1.26.6" }, []string{"all images: input toolchain: committed go1.26.6, built go1.26.7", "inputs differ"}},
-		{"go.sum", func(l *lock.Lock) { l.Images[0].Source.GoSum = "sha256:0" }, []string{"hello: input go.sum: committed sha256:0"}},
-		{"flags", func(l *lock.Lock) { l.Images[0].Source.Flags = nil }, []string{"hello: input flags: committed none, built CGO_ENABLED=0 "}},
-		{"the module sum", func(l *lock.Lock) { l.Images[0].Source.Sum = "h1:0" }, []string{"hello: input module sum"}},
-		{"the binary", func(l *lock.Lock) { l.Images[0].Platforms[0].Files[0].SHA256 = "0" }, []string{"hello: output sha256 of usr/bin/hello for linux/amd64", "not reproducible on this machine"}},
-		{"the diffID", func(l *lock.Lock) { l.Images[0].Platforms[0].Layers[0].DiffID = "0" }, []string{"hello: output diffID of layer 0 for linux/amd64"}},
-		{"the layer", func(l *lock.Lock) { l.Images[0].Platforms[0].Layers[0].Digest = "0" }, []string{"hello: output digest of layer 0 for linux/amd64"}},
-		{"the manifest", func(l *lock.Lock) { l.Images[0].Platforms[0].Manifest = "0" }, []string{"hello: output manifest for linux/amd64"}},
-		{"the index", func(l *lock.Lock) { l.Images[0].Index = "0" }, []string{"hello: output index: committed 0"}},
-		{"a missing image", func(l *lock.Lock) { l.Images = nil }, []string{"hello: input recipe: committed none, built present"}},
+		{"go.sum", func(l *lock.Lock) { l.Images[0].Source.GoSum = "sha256:0" }, []string{"hello@v1.2.3: input go.sum: committed sha256:0"}},
+		{"flags", func(l *lock.Lock) { l.Images[0].Source.Flags = nil }, []string{"hello@v1.2.3: input flags: committed none, built CGO_ENABLED=0 "}},
+		{"the module sum", func(l *lock.Lock) { l.Images[0].Source.Sum = "h1:0" }, []string{"hello@v1.2.3: input module sum"}},
+		{"the binary", func(l *lock.Lock) { l.Images[0].Platforms[0].Files[0].SHA256 = "0" }, []string{"hello@v1.2.3: output sha256 of usr/bin/hello for linux/amd64", "not reproducible on this machine"}},
+		{"the diffID", func(l *lock.Lock) { l.Images[0].Platforms[0].Layers[0].DiffID = "0" }, []string{"hello@v1.2.3: output diffID of layer 0 for linux/amd64"}},
+		{"the layer", func(l *lock.Lock) { l.Images[0].Platforms[0].Layers[0].Digest = "0" }, []string{"hello@v1.2.3: output digest of layer 0 for linux/amd64"}},
+		{"the manifest", func(l *lock.Lock) { l.Images[0].Platforms[0].Manifest = "0" }, []string{"hello@v1.2.3: output manifest for linux/amd64"}},
+		{"the index", func(l *lock.Lock) { l.Images[0].Index = "0" }, []string{"hello@v1.2.3: output index: committed 0"}},
+		{"a missing image", func(l *lock.Lock) { l.Images = nil }, []string{"hello@v1.2.3: input recipe: committed none, built present"}},
 		{"an image of another platform", func(l *lock.Lock) { l.Images[0].Platforms[0].Platform = "linux/arm64" }, []string{"manifest for linux/arm64: committed sha256:", "manifest for linux/amd64: committed none"}},
 	}
 	for _, tt := range tests {
@@ -105,7 +105,7 @@ func TestInputsComeBeforeOutputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.recipe.Version = "v1.2.4"
+	f.recipe.Tags = []string{"x"}
 	fresh, err := Compute([]Built{f.build()})
 	if err != nil {
 		t.Fatal(err)

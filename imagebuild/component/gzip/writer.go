@@ -68,7 +68,7 @@ func (z *Writer) Write(p []byte) (int, error) {
 // start hands the block to a core of its own, and waits for the oldest when all are busy.
 func (z *Writer) start(last bool) {
 	z.crc = crc32.Update(z.crc, crc32.IEEETable, z.block)
-	z.size += uint32(len(z.block)) //nolint:gosec // modulo 2^32, as RFC 1952 wants it
+	z.size += uint32(len(z.block)) // modulo 2^32, as RFC 1952 wants it
 	for len(z.pending) >= z.bound {
 		z.finish()
 	}

@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,15 +23,23 @@ func (a *app) imagesCommand() *cobra.Command {
 }
 
 func (a *app) imagesBuild(source *string) *cobra.Command {
-	return &cobra.Command{
-		Use: "build [IMAGE...]", Short: "Build images into the cache; all of them when none is named",
+	var f buildFlags
+	cmd := &cobra.Command{
+		Use: "build [IMAGE[@VERSION]...]", Short: "Build images into the cache",
+		Long: "Build images into the cache: those that are named (the newest version, or the one after @), or with --all every\n" +
+			"image there is a recipe for. When none is named, the images of a cluster of the default Kubernetes version.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tree, err := worktree.Find(*source)
 			if err != nil {
 				return usageError{err}
 			}
+			o, err := f.options(args)
+			if err != nil {
+				return usageError{err}
+			}
+			o.Sources = tree.Sources()
 			report := a.reporter()
-			built, err := images.Build(cmd.Context(), report, tree.Sources(), args...)
+			built, err := images.BuildWith(cmd.Context(), report, o)
 			report.Close()
 			if err != nil {
 				return err
@@ -40,21 +51,70 @@ func (a *app) imagesBuild(source *string) *cobra.Command {
 			return a.printImages(l)
 		},
 	}
+	f.add(cmd)
+	return cmd
 }
 
-// printImages lists the images of a lock.
+// buildFlags are the flags that say what is built.
+type buildFlags struct {
+	all, gzip bool
+	platforms []string
+	parallel  int
+}
+
+func (f *buildFlags) add(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.all, "all", false, "every image")
+	cmd.Flags().BoolVar(&f.gzip, "gzip", false, "pack the gzip form too, for registries of others; nodes fetch zstd")
+	cmd.Flags().StringSliceVar(&f.platforms, "platform", nil, "platforms, or all (default: this machine's)")
+	cmd.Flags().IntVar(&f.parallel, "parallel", 0, "builds at the same time (default 2)")
+}
+
+func (f *buildFlags) options(names []string) (component.Options, error) {
+	o := component.Options{Names: names, Platforms: f.platforms, Parallel: f.parallel}
+	switch {
+	case f.all && len(names) > 0:
+		return o, errors.New("name images, or give --all")
+	case !f.all && len(names) == 0:
+		o.Names = component.ClusterImages()
+	}
+	if slices.Equal(f.platforms, []string{"all"}) {
+		o.Platforms = component.Platforms()
+	}
+	for _, p := range o.Platforms {
+		if !slices.Contains(component.Platforms(), p) {
+			return o, fmt.Errorf("no platform %q; there are %s", p, strings.Join(component.Platforms(), ", "))
+		}
+	}
+	if f.gzip {
+		o.Forms = component.Forms()
+	}
+	return o, nil
+}
+
+// printImages lists the images of a lock, a row for each platform.
 func (a *app) printImages(l *lock.Lock) error {
 	if a.json() {
 		return a.printLine(map[string]any{"images": l.Images})
 	}
+	size := func(bytes int64) string {
+		if bytes == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20))
+	}
 	var rows [][]string
 	for _, i := range l.Images {
-		digest, size := i.Unresolved, ""
-		if len(i.Platforms) > 0 {
-			digest, size = i.Platforms[0].Manifest, fmt.Sprintf("%.1f MiB", float64(i.Platforms[0].Bytes())/(1<<20))
+		for _, p := range i.Platforms {
+			var gzip int64
+			for _, layer := range p.Gzip.Layers {
+				gzip += layer.Size
+			}
+			rows = append(rows, []string{i.Name, i.Version, p.Platform, size(p.Bytes()), size(gzip), p.Manifest})
 		}
-		rows = append(rows, []string{i.Name, i.Version, size, digest})
+		if i.Unresolved != "" {
+			rows = append(rows, []string{i.Name, i.Version, "", "", "", i.Unresolved})
+		}
 	}
-	table(a.Out, []string{"IMAGE", "VERSION", "SIZE", "MANIFEST"}, rows)
+	table(a.Out, []string{"IMAGE", "VERSION", "PLATFORM", "ZSTD", "GZIP", "MANIFEST"}, rows)
 	return nil
 }

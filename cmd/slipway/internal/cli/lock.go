@@ -13,11 +13,14 @@ import (
 
 // imagesLock writes the lock when it is called plainly; the commands beneath it look at locks.
 func (a *app) imagesLock(source *string) *cobra.Command {
-	var check, renew bool
+	var check, renew, cached bool
+	var f buildFlags
 	var file string
 	var life time.Duration
 	cmd := &cobra.Command{
 		Use: "lock", Short: "Build all images and write images.yaml; with a command, judge locks and explain them", Args: cobra.NoArgs,
+		Long: "Build all images for all platforms and write images.yaml: an hour or two on a machine that has built none of them.\n" +
+			"With --check, build the images of a cluster (or with --all every one) and compare them with images.yaml.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tree, err := worktree.Find(*source)
 			if err != nil {
@@ -26,8 +29,16 @@ func (a *app) imagesLock(source *string) *cobra.Command {
 			if file == "" {
 				file = tree.Lock()
 			}
+			if !check {
+				f = buildFlags{all: true, gzip: true, platforms: []string{"all"}, parallel: f.parallel}
+			}
+			o, err := f.options(nil)
+			if err != nil {
+				return usageError{err}
+			}
+			o.Sources, o.CachedOnly = tree.Sources(), cached
 			report := a.reporter()
-			built, err := images.Build(cmd.Context(), report, tree.Sources())
+			built, err := images.BuildWith(cmd.Context(), report, o)
 			report.Close()
 			if err != nil {
 				return err
@@ -59,6 +70,8 @@ func (a *app) imagesLock(source *string) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "write nothing; fail and name what differs when images.yaml is not what was built")
+	f.add(cmd)
+	cmd.Flags().BoolVar(&cached, "cached", false, "compile nothing: what is not in the cache is locked as unresolved")
 	cmd.Flags().BoolVar(&renew, "renew", false, "issue the lock anew under the next number, even if no image has changed")
 	cmd.Flags().DurationVar(&life, "life", component.LockLife, "how long a newly issued lock may be applied to nodes")
 	cmd.Flags().StringVar(&file, "lock", "", "the lock (default: images.yaml of the clone)")

@@ -23,11 +23,61 @@ import (
 // Build builds the named images (all when names is empty) from the build modules in sources,
 // through the cache, and reports each image as a task.
 func Build(ctx context.Context, report progress.Reporter, sources string, names ...string) ([]component.Built, error) {
-	return component.Build(ctx, component.Options{
-		Sources:  sources,
-		Names:    names,
-		Progress: func(e component.Event) { show(report, e) },
-	})
+	return BuildWith(ctx, report, component.Options{Sources: sources, Names: names})
+}
+
+// BuildWith is Build with every option; Progress is set here.
+func BuildWith(ctx context.Context, report progress.Reporter, o component.Options) ([]component.Built, error) {
+	total := &overall{report: report}
+	o.Progress = func(e component.Event) {
+		show(report, e)
+		total.show(e)
+	}
+	built, err := component.Build(ctx, o)
+	total.end(err)
+	return built, err
+}
+
+// overall is the line that says how far all images are, once there is more than a handful to wait for.
+type overall struct {
+	report progress.Reporter
+	last   component.Event
+	shown  bool
+}
+
+func (o *overall) show(e component.Event) {
+	o.last = e
+	if e.Total < 2 || e.Phase == component.Queued || e.Remaining < 10*time.Second && !o.shown {
+		return
+	}
+	o.shown = true
+	o.report.Report(o.update(progress.Running))
+}
+
+func (o *overall) update(state progress.State) progress.Update {
+	u := progress.Update{Task: "images", Label: "all images", State: state, Done: int64(o.last.Done), Total: int64(o.last.Total)}
+	if state == progress.Running {
+		u.Detail = "about " + roughly(o.last.Remaining) + " left"
+	}
+	return u
+}
+
+func (o *overall) end(err error) {
+	switch {
+	case !o.shown:
+	case err != nil:
+		o.report.Report(o.update(progress.Failed))
+	default:
+		o.report.Report(o.update(progress.Done))
+	}
+}
+
+// roughly rounds an estimate to what can be believed of it.
+func roughly(d time.Duration) string {
+	if d < 2*time.Minute {
+		return fmt.Sprintf("%d s", int(d.Round(10*time.Second).Seconds()))
+	}
+	return fmt.Sprintf("%d min", int(d.Round(time.Minute).Minutes()))
 }
 
 func show(report progress.Reporter, e component.Event) {
