@@ -102,6 +102,9 @@ func (k *Key) AttachBundle(ctx context.Context, r referrer.Repository, subject v
 	if err != nil {
 		return fmt.Errorf("sign %s in %s: %w", subject.Digest, r, err)
 	}
+	if len(b) > maxBundle {
+		return fmt.Errorf("sign %s in %s: the bundle would have %d bytes, more than the %d that are read", subject.Digest, r, len(b), maxBundle)
+	}
 	_, err = referrer.Attach(ctx, r, subject, referrer.Artifact{
 		Type: referrer.TypeBundle, Content: b,
 		Annotations: map[string]string{contentAnnotation: "dsse-envelope", predicateAnnotation: s.PredicateType},

@@ -331,6 +331,38 @@ func TestAStatementAboutSomethingElseIsNotAttached(t *testing.T) {
 	}
 }
 
+func TestProvenanceThatTheLockNamesIsSigned(t *testing.T) {
+	ctx, r, key := t.Context(), referrer.OpenLayout(t.TempDir(), "slipway/etcd"), newKey(t)
+	digests := putImage(t, r, "v1")
+	index, err := r.Manifest(ctx, "v1", maxManifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const slsa = "https://slsa.dev/provenance/v1"
+	statement := func(extra string) []byte {
+		return fmt.Appendf(nil, `{"_type":%q,"subject":[{"name":"x","digest":{"sha256":%q}}],"predicateType":%q,"predicate":{%s}}`,
+			statementType, strings.TrimPrefix(digests[1], "sha256:"), slsa, extra)
+	}
+	locked, foreign := statement(""), statement(`"evil":true`)
+	for _, s := range [][]byte{locked, foreign} {
+		if err := referrer.AttachEvidence(ctx, r, index.Descriptor(), "linux/amd64", referrer.Evidence{Provenance: s}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := descriptor(locked, "").Digest.String()
+	n, err := key.Provenance(ctx, r, "v1", func(d string) bool { return d == want })
+	if err != nil || n != 1 {
+		t.Fatalf("%d, %v", n, err)
+	}
+	s, err := VerifyBundle(ctx, r, digests[1], slsa, trust(key))
+	if err != nil || !bytes.Equal(s.Statement, locked) {
+		t.Errorf("%+v %v", s, err)
+	}
+	if _, err := VerifyBundle(ctx, r, digests[1], PredicateSign, trust(key)); err == nil {
+		t.Error("signed provenance counts as an image's signature")
+	}
+}
+
 func TestAnEncryptedKeyIsRefusedPlainly(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "release.key")
 	if err := os.WriteFile(file, []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"), 0o600); err != nil {

@@ -17,7 +17,7 @@ import (
 func (a *app) imagesCommand() *cobra.Command {
 	var source string
 	cmd := group("images", "Build the component images, lock them, verify them",
-		a.imagesBuild(&source), a.imagesLock(&source), a.imagesVerify(), a.imagesKeys())
+		a.imagesBuild(&source), a.imagesLock(&source), a.imagesVerify(), a.imagesSign(), a.imagesKeys())
 	cmd.PersistentFlags().StringVar(&source, "source", "", "clone of slipway to build from (default: the one around the working directory or the executable)")
 	return cmd
 }

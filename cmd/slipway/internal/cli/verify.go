@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -21,14 +22,22 @@ func subjectFlags(cmd *cobra.Command, s *images.Subject) {
 func (a *app) imagesVerify() *cobra.Command {
 	var s images.Subject
 	var offline bool
+	var where images.Where
 	cmd := &cobra.Command{
-		Use: "verify [LAYOUT|ARCHIVE]", Short: "Prove every blob of an OCI layout against the signed lock; the published one by default",
+		Use: "verify [LAYOUT|ARCHIVE|REGISTRY/REPOSITORY:TAG...]", Short: "Prove every blob of an OCI layout against the signed lock, the published one by default; or check images' own signatures",
 		Long: `Prove an OCI layout, a directory or a tar archive, against a signed lock: the lock's signature, then from its
 digests every index, manifest, configuration and layer, what the layers unpack to, every file in them, and the evidence. No
 network is used. Whatever is wrong, missing or named by nobody is a finding, and the exit code is 1. What the lock names
-and the layout has nothing of is counted as absent; --complete makes that a finding, too.`,
-		Args: cobra.MaximumNArgs(1),
+and the layout has nothing of is counted as absent; --complete makes that a finding, too.
+
+Given an image's name, or --layout, check the image's own signatures in both forms instead, as slipway images sign makes them.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if where.Layout != "" || len(args) > 0 && isImage(args[0]) {
+				return a.verifyImages(cmd, where, s.Keys, args)
+			}
+			if len(args) > 1 {
+				return usageError{errors.New("one layout at a time")}
+			}
 			if len(args) == 1 {
 				s.Layout = args[0]
 			}
@@ -49,6 +58,7 @@ and the layout has nothing of is counted as absent; --complete makes that a find
 		},
 	}
 	subjectFlags(cmd, &s)
+	whereFlags(cmd, &where)
 	cmd.Flags().BoolVar(&offline, "offline", false, "use no network; this is always so, and said for scripts that want to say it")
 	cmd.Flags().StringSliceVar(&s.Platforms, "platform", nil, "prove these platforms only, such as linux/amd64")
 	cmd.Flags().BoolVar(&s.Complete, "complete", false, "demand everything that the lock names")
