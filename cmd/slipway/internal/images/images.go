@@ -17,6 +17,7 @@ import (
 	"slipway.build/slipway/cmd/slipway/internal/progress"
 	"slipway.build/slipway/imagebuild/component"
 	"slipway.build/slipway/imagebuild/lock"
+	"slipway.build/slipway/imagebuild/release"
 	"slipway.build/slipway/imagebuild/sign"
 )
 
@@ -131,6 +132,7 @@ func Check(committed string, built []component.Built) (*lock.Lock, error) {
 	if err != nil {
 		return nil, err
 	}
+	release.Keep(want, got)
 	// The committed one, which differs in what issued it and in what is not built here.
 	return want, component.Check(component.Part(want, built), got)
 }
@@ -150,6 +152,7 @@ func Issue(committed string, l *lock.Lock, now time.Time, life time.Duration, re
 	if err != nil {
 		return fmt.Errorf("the lock of before, whose number counts on: %w", err)
 	}
+	release.Keep(before, l)
 	component.Issue(before, l, now, life)
 	if renew {
 		l.Issue(before.Number+1, now, life)
