@@ -67,11 +67,12 @@ deps: ## install the Debian packages that are missing (needs root)
 test-deps: deps ## install what only tests need, too
 	$(call install,$(TEST_PACKAGES))
 
+BIN ?= bin
 .PHONY: build
 build: ## build bin/slipway, bin/slipwayd, and what goes on nodes: slipway-agent, -exec, -import
-	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) $(BUILD) -o bin/ ./cmd/slipway ./cmd/slipwayd
-	$(NODE_GO) $(BUILD) -o bin/ ./cmd/slipway-agent ./cmd/slipway-exec ./cmd/slipway-import
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 $(GO) $(BUILD) -o $(BIN)/ ./cmd/slipway ./cmd/slipwayd
+	$(NODE_GO) $(BUILD) -o $(BIN)/ ./cmd/slipway-agent ./cmd/slipway-exec ./cmd/slipway-import
 
 .PHONY: up
 up: deps build ## bring the whole system up and create a cluster (MASTERS=3 NODES=3)

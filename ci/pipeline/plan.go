@@ -1,6 +1,9 @@
 package pipeline
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Plan is what a run would do with a stage, as far as it can be known before.
 type Plan struct {
@@ -31,7 +34,7 @@ func (g *Graph) Plan(ctx context.Context, o Options) ([]Plan, error) {
 		p := Plan{Name: n.Name, Title: n.Title, After: n.result.After, Uses: n.Uses, Outputs: n.Outputs, Heavy: n.Heavy, Volatile: n.Volatile}
 		for _, in := range n.Inputs {
 			p.Inputs = append(p.Inputs, in.Name)
-			if in.stage != "" && !x.nodes[in.stage].result.State.Held() {
+			if in.stage != "" && !x.nodes[in.stage].result.State.Held() && !slices.Contains(p.Open, in.stage) {
 				p.Open = append(p.Open, in.stage)
 			}
 		}

@@ -55,7 +55,7 @@ type execution struct {
 
 func (g *Graph) execution(o Options) (*execution, []*node, error) {
 	for _, names := range [][]string{o.Only, o.From} {
-		if err := g.known(names); err != nil {
+		if err := g.Known(names); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -196,8 +196,8 @@ func (g *Graph) after(names []string) map[string]bool {
 	return chosen
 }
 
-// known refuses names that are no stage's.
-func (g *Graph) known(names []string) error {
+// Known refuses names that are no stage's.
+func (g *Graph) Known(names []string) error {
 	for _, n := range names {
 		if g.at[n] == nil {
 			return fmt.Errorf("no stage %q; there are %v", n, g.Names())

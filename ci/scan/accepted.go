@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,8 @@ const AcceptedSchema = "slipway.build/accepted/v1"
 
 // Acceptance is one finding that is lived with until a day.
 type Acceptance struct {
-	ID        string `yaml:"id" json:"id"`
+	ID string `yaml:"id" json:"id"`
+	// Component is a program in bin/, an image's name, or name@version.
 	Component string `yaml:"component" json:"component"`
 	Reason    string `yaml:"reason" json:"reason"`
 	Until     string `yaml:"until" json:"until"` // the last day, in UTC: "2027-01-31"
@@ -111,7 +113,7 @@ func Judge(found []Finding, accepted []Acceptance, scanned []string, now time.Ti
 		}
 		held := false
 		for _, a := range accepted {
-			if a.ID == f.ID && a.Component == f.Component {
+			if a.ID == f.ID && a.covers(f.Component) {
 				used[a] = true
 				if a.Until >= today {
 					j.Accepted, held = append(j.Accepted, Accepted{f, a.Reason, a.Until}), true
@@ -122,19 +124,21 @@ func Judge(found []Finding, accepted []Acceptance, scanned []string, now time.Ti
 			j.Open = append(j.Open, f)
 		}
 	}
-	here := map[string]bool{}
-	for _, s := range scanned {
-		here[s] = true
-	}
 	for _, a := range accepted {
 		switch {
 		case a.Until < today:
 			j.Expired = append(j.Expired, a)
-		case here[a.Component] && !used[a]:
+		case !used[a] && slices.ContainsFunc(scanned, a.covers):
 			j.Unused = append(j.Unused, a)
 		}
 	}
 	return j
+}
+
+// covers reports whether the acceptance is for a component, "name" or "name@version".
+func (a Acceptance) covers(component string) bool {
+	name, _, _ := strings.Cut(component, "@")
+	return a.Component == component || a.Component == name
 }
 
 // Err is nil if nothing is open, and nothing accepted has expired or is unused.

@@ -63,13 +63,16 @@ func Open(ctx context.Context, source string) (*Database, error) {
 			ID string `json:"id"`
 		} `json:"vulns"`
 	}
-	for name, into := range map[string]any{"index/db.json": &meta, "index/modules.json": &modules} {
-		text, err := read(ctx, name)
+	for _, index := range []struct {
+		name string
+		into any
+	}{{"index/db.json", &meta}, {"index/modules.json", &modules}} {
+		text, err := read(ctx, index.name)
 		if err == nil {
-			err = json.Unmarshal(text, into)
+			err = json.Unmarshal(text, index.into)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %s: %w", ErrNoDatabase, db.URL, name, err)
+			return nil, fmt.Errorf("%w: %s: %s: %w", ErrNoDatabase, db.URL, index.name, err)
 		}
 	}
 	for _, m := range modules {

@@ -47,14 +47,14 @@ func Scan(ctx context.Context, run Runner, govulncheck string, db *Database, pro
 		if err != nil {
 			return nil, fmt.Errorf("scan %s: %w", p.Component, err)
 		}
-		all = merge(all, found)
+		all = Merge(all, found)
 	}
 	sortFindings(all)
 	return all, nil
 }
 
-// merge joins findings of several programs of one component.
-func merge(all, found []Finding) []Finding {
+// Merge joins findings of several programs of one component.
+func Merge(all, found []Finding) []Finding {
 	for _, f := range found {
 		known := false
 		for i := range all {

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"os"
 	"testing"
 
 	"slipway.build/slipway/test/harness"
@@ -17,13 +18,20 @@ type system struct {
 	*harness.System
 	kubectl        harness.Kubectl
 	master, worker harness.Server
+	theirs         bool // somebody else takes it away
 }
 
-// start brings the system up with one master and one worker and finds its nodes.
+// start brings the system up with one master and one worker, unless it was told of one that runs, and
+// finds its nodes.
 func start(t *testing.T) *system {
 	t.Helper()
-	s := &system{System: harness.Claim(t, state)}
-	s.Slipway(t, "up", "--masters", "1", "--nodes", "1")
+	s := &system{}
+	if running := os.Getenv(harness.Running); running != "" {
+		s.System, s.theirs = harness.Attach(t, running), true
+	} else {
+		s.System = harness.Claim(t, state)
+		s.Slipway(t, "up", "--masters", "1", "--nodes", "1")
+	}
 	s.kubectl = s.Kubectl(t, "k8s")
 	masters, workers := s.Nodes(t, 1, 1)
 	s.master, s.worker = masters[0], workers[0]

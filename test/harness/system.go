@@ -43,6 +43,23 @@ func Claim(t *testing.T, state string) *System {
 	return s
 }
 
+// Running names, for tests that can use a system that somebody else has brought up and will take away,
+// its state directory.
+const Running = "SLIPWAY_TEST_SYSTEM"
+
+// Attach returns the system that runs in a state directory, and neither claims the machine nor takes
+// anything away: who has brought it up does both.
+func Attach(t *testing.T, state string) *System {
+	t.Helper()
+	s := &System{Root: repository(t), State: state}
+	t.Cleanup(func() {
+		if t.Failed() {
+			s.Report(t)
+		}
+	})
+	return s
+}
+
 // takeAway removes what is left of the system, by the product's own means.
 func (s *System) takeAway(t *testing.T) {
 	t.Helper()

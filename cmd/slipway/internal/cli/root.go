@@ -100,6 +100,7 @@ Exit codes: 0 done, 1 failed, 2 usage (nothing was done).`,
 	root.AddCommand(a.clusterCommand(), a.nodeCommand(), a.templateCommand())
 	root.AddCommand(a.upCommand(), a.downCommand(), a.statusCommand())
 	root.AddCommand(a.imagesCommand(), a.osCommand(), a.localCommand())
+	root.AddCommand(a.ciCommand())
 	wrapArgs(root)
 	return root
 }

@@ -1,0 +1,81 @@
+package stages
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"slipway.build/slipway/ci/pipeline"
+)
+
+// Config says what the pipeline works on.
+type Config struct {
+	// Root is the clone of the repository, an absolute path.
+	Root string
+	// Images are the images to build; empty means what one cluster needs.
+	Images []string
+	// Database is the vulnerability database, a directory or a URL.
+	Database string
+	// Key is a file with the release key that signs the lock; empty means a local key, which is made
+	// on first use in Keys.
+	Key string
+	// Keys is the directory of the local key.
+	Keys string
+	// Publish is where to publish: oci:DIRECTORY or a registry's host with a path; empty publishes
+	// nowhere, and there is no such stage.
+	Publish string
+	// Unscanned lets things be published that were not scanned for want of a database.
+	Unscanned bool
+	// State is the state directory of the cluster that is booted; empty means DefaultState.
+	State string
+	// Now is the time by which acceptances expire; nil means time.Now.
+	Now func() time.Time
+}
+
+// DefaultState is where the booted cluster's state is. It is named as the states of tests are, so
+// that they take away what a killed run has left; it is on a real file system, because nodes put
+// overlays upon it.
+const DefaultState = "/var/lib/sliptest-ci"
+
+func (c Config) complete() (Config, error) {
+	if !filepath.IsAbs(c.Root) {
+		return c, fmt.Errorf("the clone's path %q is not absolute", c.Root)
+	}
+	if c.Key == "" && c.Keys == "" {
+		return c, errors.New("there is neither a release key nor a place for a local one")
+	}
+	if c.State == "" {
+		c.State = DefaultState
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c, nil
+}
+
+// in is a path of the clone.
+func (c Config) in(parts ...string) string {
+	return filepath.Join(append([]string{c.Root}, parts...)...)
+}
+
+// sources are inputs: directories of the clone without their tests, and files.
+func (c Config) sources(names ...string) []pipeline.Input {
+	var all []pipeline.Input
+	for _, n := range names {
+		all = append(all, pipeline.Sources(n, c.in(n), pipeline.WithoutTests))
+	}
+	return all
+}
+
+// New returns the pipeline.
+func New(c Config) (*pipeline.Graph, error) {
+	c, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	all := []pipeline.Stage{
+		c.programs(), c.images(), c.lock(), c.gate(), c.sign(), c.scan(), c.boot(), c.e2e(), c.conformanceTests(), c.conformance(),
+	}
+	return pipeline.NewGraph(all...)
+}
