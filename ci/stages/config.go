@@ -75,7 +75,14 @@ func New(c Config) (*pipeline.Graph, error) {
 		return nil, err
 	}
 	all := []pipeline.Stage{
-		c.programs(), c.images(), c.lock(), c.gate(), c.sign(), c.scan(), c.boot(), c.e2e(), c.conformanceTests(), c.conformance(),
+		c.programs(), c.images(), c.lock(), c.gate(), c.sign(), c.scan(), c.lintOS(),
+		c.conformanceTests(), c.boot(), c.e2e(), c.conformance(),
+	}
+	if c.Publish != "" {
+		if _, err := c.target(); err != nil {
+			return nil, err
+		}
+		all = append(all, c.publish(all))
 	}
 	return pipeline.NewGraph(all...)
 }
