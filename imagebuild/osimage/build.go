@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"slipway.build/slipway/imagebuild/osimage/lint"
 	"slipway.build/slipway/imagebuild/osimage/transport"
 	"slipway.build/slipway/imagebuild/sign"
 )
@@ -57,9 +59,18 @@ func Build(ctx context.Context, opts BuildOptions) (*Built, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build the node OS: %w", err)
 	}
+	if out.Kind == transport.Registry {
+		opts.Repository = out.Remote.Context().Name()
+	}
+	if !repositoryForm.MatchString(opts.Repository) || !strings.Contains(opts.Repository, "/") {
+		return nil, fmt.Errorf("build the node OS: %q is no repository that nodes could take the image from: want registry/path", opts.Repository)
+	}
 	opts.Progress("layer")
 	layer, err := New(opts.Contents)
 	if err != nil {
+		return nil, fmt.Errorf("build the node OS: %w", err)
+	}
+	if err := check(layer); err != nil {
 		return nil, fmt.Errorf("build the node OS: %w", err)
 	}
 	b, err := opts.derive(ctx, base, out, layer)
@@ -67,6 +78,21 @@ func Build(ctx context.Context, opts BuildOptions) (*Built, error) {
 		return nil, fmt.Errorf("build the node OS: %w", err)
 	}
 	return b, nil
+}
+
+// check refuses a layer that would break a node.
+func check(layer *Layer) error {
+	r := layer.open()
+	defer r.Close()
+	s, err := lint.FromTar(r)
+	if err != nil {
+		return fmt.Errorf("OS layer: %w", err)
+	}
+	var errs []error
+	for _, f := range lint.Errors(lint.Run(s)) {
+		errs = append(errs, fmt.Errorf("OS layer: %s: /%s: %s; %s", f.Rule, f.Path, f.Happens, f.Do))
+	}
+	return errors.Join(errs...)
 }
 
 func (o BuildOptions) references() (base, out transport.Reference, err error) {
@@ -123,7 +149,7 @@ func (o BuildOptions) derive(ctx context.Context, from, to transport.Reference, 
 	err = transport.Write(ctx, to, transport.Output{
 		Image: image, Base: base, Name: o.indexName(),
 		Files:  map[string][]byte{LockFile: b.Lock, LockSignature: b.Signature},
-		Attach: o.attach(to, image, access),
+		Attach: o.attach(to, b.Image.Derived, access),
 	}, access)
 	b.Took = time.Since(start)
 	return b, err

@@ -85,7 +85,10 @@ func layer(t testing.TB, c Contents) *Layer {
 	return l
 }
 
-const elfARM = elf.EM_AARCH64
+const (
+	elfX86 = elf.EM_X86_64
+	elfARM = elf.EM_AARCH64
+)
 
 func armProgram(t *testing.T) string {
 	t.Helper()

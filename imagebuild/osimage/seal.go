@@ -11,9 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-
 	"slipway.build/slipway/imagebuild/osimage/transport"
+	"slipway.build/slipway/imagebuild/referrer"
 	"slipway.build/slipway/imagebuild/sign"
 )
 
@@ -68,20 +67,30 @@ func present(dir string, key *sign.Key) (l *Lock, signature []byte, err error) {
 	return l, signature, nil
 }
 
+// inLayout is the repository's name without its registry, as a layout's index has it.
+func (o BuildOptions) inLayout() string {
+	_, path, _ := strings.Cut(o.Repository, "/")
+	return path
+}
+
 // indexName is how the layout's index names the image: as imagebuild/registry serves it.
 func (o BuildOptions) indexName() string {
-	_, path, _ := strings.Cut(o.Repository, "/")
-	if path == "" {
-		return ""
-	}
 	tag := o.Tag
 	if tag == "" {
 		tag = "latest"
 	}
-	return path + ":" + tag
+	return o.inLayout() + ":" + tag
 }
 
-// attach signs the image where nodes and people look for signatures.
-func (o BuildOptions) attach(transport.Reference, v1.Image, transport.Options) func(context.Context, string) error {
-	return nil
+// attach signs the image where nodes look for a signature and where others do: at the legacy tag, and as a bundle
+// that refers to it.
+func (o BuildOptions) attach(to transport.Reference, digest string, access transport.Options) func(context.Context, string) error {
+	return func(ctx context.Context, dir string) error {
+		var r referrer.Repository = referrer.OpenLayout(dir, o.inLayout())
+		if dir == "" {
+			r = referrer.OpenRegistry(to.Remote.Context(), access.Transport, access.Remote(ctx)...)
+		}
+		_, err := o.Key.Image(ctx, r, o.Repository, digest)
+		return err
+	}
 }

@@ -178,3 +178,15 @@ func readBlob(b blobs, digest v1.Hash) ([]byte, error) {
 	}
 	return data, nil
 }
+
+// IsLayout says whether a directory is an OCI layout.
+func IsLayout(dir string) bool {
+	_, err := newLayout(dir)
+	return err == nil
+}
+
+// IsArchive says whether a file is an OCI archive, and no other tar.
+func IsArchive(file string) bool {
+	_, err := newArchive(file)
+	return err == nil
+}
