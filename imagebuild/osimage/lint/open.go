@@ -109,6 +109,9 @@ func FromImage(ctx context.Context, image, base *transport.Image) (*Subject, err
 	if s.Image, err = about(image); err != nil {
 		return nil, err
 	}
+	if err := s.Image.look(ctx, image); err != nil {
+		return nil, err
+	}
 	first := max(len(s.Image.Manifest.Layers)-1, 0)
 	for n, id := range s.Image.Config.RootFS.DiffIDs {
 		if id.String() == s.Image.Config.Config.Labels[finalDiffID] && n < first {

@@ -16,6 +16,7 @@ import (
 type Image struct {
 	v1.Image
 	Reference Reference // its digest may be that of an index that the image is in
+	Name      string    // in the index of a layout: "repository:tag"; may be empty
 	blobs     blobs     // nil for one in a registry
 }
 

@@ -93,6 +93,7 @@ func openLayout(ref Reference, b blobs, opts Options) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	called := desc.Annotations[refName]
 	manifest, err := readBlob(b, desc.Digest)
 	if err != nil {
 		return nil, err
@@ -114,7 +115,7 @@ func openLayout(ref Reference, b blobs, opts Options) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Image{Image: image, Reference: ref, blobs: b}, nil
+	return &Image{Image: image, Reference: ref, Name: called, blobs: b}, nil
 }
 
 func said(manifest []byte) types.MediaType {
