@@ -27,7 +27,11 @@ func (c Clone) Edits(p Proposal) ([]string, error) {
 	}
 	var all []string
 	for _, place := range places {
-		all = append(all, fmt.Sprintf("edit %s: %s becomes %s", place, p.Current, p.Proposed))
+		where := ""
+		if len(places) > 1 {
+			where = ", where it is of " + p.Source
+		}
+		all = append(all, fmt.Sprintf("edit %s%s: %s becomes %s", place, where, p.Current, p.Proposed))
 	}
 	if len(places) == 0 {
 		all = append(all, fmt.Sprintf("edit the recipe of %s in %s: %s becomes %s", words(p.Images), c.Recipes, p.Current, p.Proposed))

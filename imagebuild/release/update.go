@@ -53,7 +53,7 @@ type Proposal struct {
 	Source  string     `json:"source"` // module path, package for a platform, reference
 	Current string     `json:"current"`
 	// Proposed is what to go to: a version of the same series, a package, a digest; empty when there
-	// is nothing newer.
+	// is nothing newer, or the lock has it in an entry of its own.
 	Proposed string `json:"proposed,omitempty"`
 	// Sum pins Proposed where it was fetched: h1:… of a module, sha256 of a package.
 	Sum string `json:"sum,omitempty"`
@@ -120,7 +120,7 @@ func (u *Updater) Plan(ctx context.Context, l *lock.Lock, names []string, to str
 		return nil, err
 	}
 	for i := range all {
-		if err := u.look(ctx, &all[i], to, len(names) > 0); err != nil {
+		if err := u.look(ctx, l, &all[i], to, len(names) > 0); err != nil {
 			return nil, err
 		}
 	}
@@ -171,13 +171,13 @@ func chosen(l *lock.Lock, names []string) ([]*lock.Image, error) {
 }
 
 // look fills a proposal. Its only errors are that it was cancelled and that the clone cannot be read.
-func (u *Updater) look(ctx context.Context, p *Proposal, to string, closely bool) error {
+func (u *Updater) look(ctx context.Context, l *lock.Lock, p *Proposal, to string, closely bool) error {
 	if u.Progress != nil {
 		u.Progress(p.Source)
 	}
 	switch p.Kind {
 	case Module:
-		u.module(ctx, p, to, closely)
+		u.module(ctx, l, p, to, closely)
 	case Debian:
 		u.debian(ctx, p)
 	case Reference:
@@ -194,7 +194,7 @@ func (u *Updater) look(ctx context.Context, p *Proposal, to string, closely bool
 	return err
 }
 
-func (u *Updater) module(ctx context.Context, p *Proposal, to string, closely bool) {
+func (u *Updater) module(ctx context.Context, l *lock.Lock, p *Proposal, to string, closely bool) {
 	if to != "" {
 		if to != p.Current {
 			p.Proposed, closely = to, true
@@ -206,6 +206,12 @@ func (u *Updater) module(ctx context.Context, p *Proposal, to string, closely bo
 			return
 		}
 		p.Proposed, p.Newest = newer(versions, p.Current)
+		if has(l, p, p.Proposed) {
+			p.Proposed = ""
+		}
+		if has(l, p, p.Newest) {
+			p.Newest = ""
+		}
 	}
 	if p.Proposed == "" || !closely {
 		return
@@ -216,6 +222,19 @@ func (u *Updater) module(ctx context.Context, p *Proposal, to string, closely bo
 		return
 	}
 	p.Sum = sum
+}
+
+// has reports whether the lock has that version of the module in other entries of all the images.
+func has(l *lock.Lock, p *Proposal, version string) bool {
+	for _, image := range p.Images {
+		name, _, _ := strings.Cut(image, "@")
+		if !slices.ContainsFunc(l.ByName(name), func(img *lock.Image) bool {
+			return img.Source.Module == p.Source && img.Source.Version == version
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // newer returns the newest release of the series of current, and the newest of all if it is of a later

@@ -130,6 +130,18 @@ func TestOneModuleCanGoToAVersionThatIsNamed(t *testing.T) {
 	}
 }
 
+func TestWhatTheLockHasAlreadyIsNotProposed(t *testing.T) {
+	l, u := world(t)
+	u.Modules = sources{versions: map[string][]string{"k8s.io/kubernetes": {"v1.36.1", "v1.36.2", "v1.36.3"}}}
+	all, err := u.Plan(t.Context(), l, []string{"kubelet"}, "")
+	if err != nil || len(all) != 2 || all[0].Proposed != "" || all[1].Proposed != "" {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if all, err = u.Plan(t.Context(), l, []string{"kubelet@v1.36.1"}, "v1.36.3"); err != nil || all[0].Proposed != "v1.36.3" {
+		t.Errorf("when it is named: %+v, %v", all, err)
+	}
+}
+
 func TestOnlyWhatWasResolvedIsWritten(t *testing.T) {
 	l, u := world(t)
 	before, err := l.Canonical()
