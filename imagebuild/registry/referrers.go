@@ -33,7 +33,8 @@ func (h *Handler) referrers(w http.ResponseWriter, r *http.Request, repository, 
 			return
 		}
 	}
-	if kind := r.URL.Query().Get("artifactType"); kind != "" {
+	// Media types have no spaces: one is a plus that the client did not escape.
+	if kind := strings.ReplaceAll(r.URL.Query().Get("artifactType"), " ", "+"); kind != "" {
 		list.Manifests = slices.DeleteFunc(list.Manifests, func(d v1.Descriptor) bool { return d.ArtifactType != kind })
 		w.Header().Set("OCI-Filters-Applied", "artifactType")
 	}

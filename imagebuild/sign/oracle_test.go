@@ -1,13 +1,9 @@
 package sign_test
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
-	"crypto/sha256"
 	"debug/elf"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http/httptest"
@@ -16,10 +12,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
-	"github.com/klauspost/compress/zstd"
 
 	"slipway.build/slipway/imagebuild/lock"
 	"slipway.build/slipway/imagebuild/osimage"
@@ -45,48 +37,6 @@ func publicPEM(t testing.TB, k *sign.Key) []byte {
 		t.Fatal(err)
 	}
 	return text
-}
-
-// component is a whole image as ours are: an index with a gzip and a zstd manifest of one platform.
-type component struct {
-	index, gzip, zstd referrer.Manifest
-}
-
-// putComponent writes an image whose layer holds text.
-func putComponent(t testing.TB, r referrer.Repository, tag, text string) component {
-	t.Helper()
-	var raw, small bytes.Buffer
-	tw := tar.NewWriter(&raw)
-	check(t, tw.WriteHeader(&tar.Header{Name: "file", Mode: 0o444, Size: int64(len(text))}))
-	_, err := tw.Write([]byte(text))
-	check(t, errors.Join(err, tw.Close()))
-	zw := gzip.NewWriter(&small)
-	_, err = zw.Write(raw.Bytes())
-	check(t, errors.Join(err, zw.Close()))
-	enc, err := zstd.NewWriter(nil)
-	check(t, err)
-	config, err := json.Marshal(v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: v1.RootFS{Type: "layers", DiffIDs: []v1.Hash{
-		{Algorithm: "sha256", Hex: fmt.Sprintf("%x", sha256.Sum256(raw.Bytes()))},
-	}}})
-	check(t, err)
-	manifest := func(layer []byte, kind types.MediaType) referrer.Manifest {
-		m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1,
-			Config: referrer.Manifest{MediaType: types.OCIConfigJSON, Content: config}.Descriptor(),
-			Layers: []v1.Descriptor{referrer.Manifest{MediaType: kind, Content: layer}.Descriptor()},
-		}
-		b, err := json.Marshal(m)
-		out := referrer.Manifest{MediaType: types.OCIManifestSchema1, Content: b}
-		check(t, errors.Join(err, r.PutBlob(t.Context(), layer), r.PutBlob(t.Context(), config), r.PutManifest(t.Context(), out, "")))
-		return out
-	}
-	c := component{gzip: manifest(small.Bytes(), types.OCILayer), zstd: manifest(enc.EncodeAll(raw.Bytes(), nil), types.OCILayerZStd)}
-	first, second := c.gzip.Descriptor(), c.zstd.Descriptor()
-	first.Platform, second.Platform = &v1.Platform{OS: "linux", Architecture: "amd64"}, &v1.Platform{OS: "linux", Architecture: "amd64"}
-	second.Annotations = map[string]string{"io.github.containers.compression.zstd": "true"}
-	b, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{first, second}})
-	c.index = referrer.Manifest{MediaType: types.OCIImageIndex, Content: b}
-	check(t, errors.Join(err, r.PutManifest(t.Context(), c.index, tag)))
-	return c
 }
 
 func check(t testing.TB, err error) {
@@ -138,38 +88,38 @@ func TestThePolicyEngineOfANode(t *testing.T) {
 		_, err := k.Image(ctx, layout, identity, tag)
 		check(t, err)
 	}
-	good := putComponent(t, layout, "signed", "signed")
+	good := oracles.PutImage(t, layout, "signed", "signed")
 	tests := []struct {
 		name, image string
-		sign        func(t *testing.T, c component)
+		sign        func(t *testing.T, c oracles.Image)
 		want        string // beginning of the verdict's reason; empty: allowed
 	}{
-		{"signed", "", func(t *testing.T, c component) { signAll(t, key, repository, c.index.Digest()) }, ""},
-		{"signed by another, too", "", func(t *testing.T, c component) {
-			signAll(t, other, repository, c.index.Digest())
-			signAll(t, key, repository, c.index.Digest())
+		{"signed", "", func(t *testing.T, c oracles.Image) { signAll(t, key, repository, c.Index.Digest()) }, ""},
+		{"signed by another, too", "", func(t *testing.T, c oracles.Image) {
+			signAll(t, other, repository, c.Index.Digest())
+			signAll(t, key, repository, c.Index.Digest())
 		}, ""},
-		{"unsigned", "", func(*testing.T, component) {}, "A signature was required, but no signature exists"},
-		{"signed by another key", "", func(t *testing.T, c component) { signAll(t, other, repository, c.index.Digest()) }, "cryptographic signature verification failed: invalid signature when validating ASN.1 encoded signature"},
-		{"with another image's signature", "", func(t *testing.T, c component) {
-			signAll(t, key, repository, good.index.Digest())
-			for from, to := range map[string]string{good.index.Digest(): c.index.Digest(), good.gzip.Digest(): c.gzip.Digest(), good.zstd.Digest(): c.zstd.Digest()} {
+		{"unsigned", "", func(*testing.T, oracles.Image) {}, "A signature was required, but no signature exists"},
+		{"signed by another key", "", func(t *testing.T, c oracles.Image) { signAll(t, other, repository, c.Index.Digest()) }, "cryptographic signature verification failed: invalid signature when validating ASN.1 encoded signature"},
+		{"with another image's signature", "", func(t *testing.T, c oracles.Image) {
+			signAll(t, key, repository, good.Index.Digest())
+			for from, to := range map[string]string{good.Index.Digest(): c.Index.Digest(), good.Gzip.Digest(): c.Gzip.Digest(), good.Zstd.Digest(): c.Zstd.Digest()} {
 				m, err := layout.Manifest(ctx, sign.SimpleTag(from), referrer.MaxArtifact)
 				check(t, errors.Join(err, layout.PutManifest(ctx, m, sign.SimpleTag(to))))
 			}
-		}, "digest " + good.zstd.Digest() + " does not match"},
-		{"signed for another repository", "", func(t *testing.T, c component) { signAll(t, key, host+"/slipway/other", c.index.Digest()) }, "Signature for identity"},
-		{"signed as an index alone", "", func(t *testing.T, c component) {
-			check(t, key.SimpleSign(ctx, layout, repository, c.index.Digest()))
+		}, "digest " + good.Zstd.Digest() + " does not match"},
+		{"signed for another repository", "", func(t *testing.T, c oracles.Image) { signAll(t, key, host+"/slipway/other", c.Index.Digest()) }, "Signature for identity"},
+		{"signed as an index alone", "", func(t *testing.T, c oracles.Image) {
+			check(t, key.SimpleSign(ctx, layout, repository, c.Index.Digest()))
 		}, "A signature was required, but no signature exists"},
-		{"signed with bundles alone", "", func(t *testing.T, c component) {
-			for _, m := range []referrer.Manifest{c.index, c.gzip, c.zstd} {
+		{"signed with bundles alone", "", func(t *testing.T, c oracles.Image) {
+			for _, m := range []referrer.Manifest{c.Index, c.Gzip, c.Zstd} {
 				statement, err := sign.SignStatement(m.Digest())
 				check(t, errors.Join(err, key.AttachBundle(ctx, layout, m.Descriptor(), statement)))
 			}
 		}, "A signature was required, but no signature exists"},
-		{"of a repository that the policy does not name", "slipway/other", func(t *testing.T, c component) {
-			putComponent(t, elsewhere, "any", t.Name())
+		{"of a repository that the policy does not name", "slipway/other", func(t *testing.T, c oracles.Image) {
+			oracles.PutImage(t, elsewhere, "any", t.Name())
 			_, err := key.Image(ctx, elsewhere, host+"/slipway/other", "any")
 			check(t, err)
 		}, "is rejected by policy"},
@@ -177,7 +127,7 @@ func TestThePolicyEngineOfANode(t *testing.T) {
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tag := fmt.Sprintf("case-%d", i)
-			c := putComponent(t, layout, tag, tt.name)
+			c := oracles.PutImage(t, layout, tag, tt.name)
 			tt.sign(t, c)
 			image := repository + ":" + tag
 			if tt.image != "" {
@@ -186,8 +136,8 @@ func TestThePolicyEngineOfANode(t *testing.T) {
 			verdict, pulled := oracles.Policy(t, root, image)
 			t.Log(verdict)
 			if tt.want == "" {
-				if verdict != "allowed" || pulled != c.zstd.Digest() {
-					t.Errorf("%s; pulled %s, want the zstd manifest %s", verdict, pulled, c.zstd.Digest())
+				if verdict != "allowed" || pulled != c.Zstd.Digest() {
+					t.Errorf("%s; pulled %s, want the zstd manifest %s", verdict, pulled, c.Zstd.Digest())
 				}
 				return
 			}
@@ -208,13 +158,13 @@ func TestSigstoreVerifiesBundles(t *testing.T) {
 	program := oracles.Program(t, "sigstore")
 	key, other := newKey(t), newKey(t)
 	ctx, r := t.Context(), referrer.OpenLayout(t.TempDir(), "slipway/etcd")
-	c, second := putComponent(t, r, "v1", "one"), putComponent(t, r, "v2", "two")
+	c, second := oracles.PutImage(t, r, "v1", "one"), oracles.PutImage(t, r, "v2", "two")
 	_, err := key.Image(ctx, r, "registry.example/slipway/etcd", "v1")
 	check(t, err)
 	const provenance = "https://slsa.dev/provenance/v1"
-	check(t, key.AttachBundle(ctx, r, c.zstd.Descriptor(), fmt.Appendf(nil,
+	check(t, key.AttachBundle(ctx, r, c.Zstd.Descriptor(), fmt.Appendf(nil,
 		`{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"x","digest":{"sha256":%q}}],"predicateType":%q,"predicate":{}}`,
-		strings.TrimPrefix(c.zstd.Digest(), "sha256:"), provenance)))
+		strings.TrimPrefix(c.Zstd.Digest(), "sha256:"), provenance)))
 	read := func(m referrer.Manifest, predicate string) []byte {
 		list, err := referrer.List(ctx, r, m.Digest(), referrer.TypeBundle)
 		check(t, err)
@@ -228,10 +178,10 @@ func TestSigstoreVerifiesBundles(t *testing.T) {
 		t.Fatalf("no bundle with %s", predicate)
 		return nil
 	}
-	index := read(c.index, sign.PredicateSign)
+	index := read(c.Index, sign.PredicateSign)
 	_, err = other.Image(ctx, r, "registry.example/slipway/etcd", "v2")
 	check(t, err)
-	foreign := read(second.index, sign.PredicateSign)
+	foreign := read(second.Index, sign.PredicateSign)
 	tests := []struct {
 		name   string
 		key    *sign.Key
@@ -239,12 +189,12 @@ func TestSigstoreVerifiesBundles(t *testing.T) {
 		digest string
 		want   string
 	}{
-		{"a signature", key, index, c.index.Digest(), sign.PredicateSign},
-		{"a manifest's signature", key, read(c.gzip, sign.PredicateSign), c.gzip.Digest(), sign.PredicateSign},
-		{"provenance", key, read(c.zstd, provenance), c.zstd.Digest(), provenance},
-		{"another key", other, index, c.index.Digest(), "refused: failed to verify signature: could not verify envelope: accepted signatures do not match threshold"},
-		{"another image", key, index, second.index.Digest(), "refused: failed to verify signature: provided artifact digest does not match any digest in statement"},
-		{"another statement in it", key, bytes.Replace(index, payload(index), payload(foreign), 1), second.index.Digest(), "refused: failed to verify signature: could not verify envelope"},
+		{"a signature", key, index, c.Index.Digest(), sign.PredicateSign},
+		{"a manifest's signature", key, read(c.Gzip, sign.PredicateSign), c.Gzip.Digest(), sign.PredicateSign},
+		{"provenance", key, read(c.Zstd, provenance), c.Zstd.Digest(), provenance},
+		{"another key", other, index, c.Index.Digest(), "refused: failed to verify signature: could not verify envelope: accepted signatures do not match threshold"},
+		{"another image", key, index, second.Index.Digest(), "refused: failed to verify signature: provided artifact digest does not match any digest in statement"},
+		{"another statement in it", key, bytes.Replace(index, payload(index), payload(foreign), 1), second.Index.Digest(), "refused: failed to verify signature: could not verify envelope"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
