@@ -69,10 +69,10 @@ test-deps: deps ## install what only tests need, too
 
 BIN ?= bin
 .PHONY: build
-build: ## build bin/slipway, bin/slipwayd, and what goes on nodes: slipway-agent, -exec, -import
+build: ## build bin/slipway, bin/slipwayd, and what goes on nodes: slipway-agent, -exec, -import, -image-verifier
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 $(GO) $(BUILD) -o $(BIN)/ ./cmd/slipway ./cmd/slipwayd
-	$(NODE_GO) $(BUILD) -o $(BIN)/ ./cmd/slipway-agent ./cmd/slipway-exec ./cmd/slipway-import
+	$(NODE_GO) $(BUILD) -o $(BIN)/ ./cmd/slipway-agent ./cmd/slipway-exec ./cmd/slipway-import ./cmd/slipway-image-verifier
 
 .PHONY: up
 up: deps build ## bring the whole system up and create a cluster (MASTERS=3 NODES=3)

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"slipway.build/slipway/imagebuild/component"
 	"slipway.build/slipway/imagebuild/layout"
 	"slipway.build/slipway/imagebuild/lock"
 )
@@ -147,13 +148,19 @@ func (v *verification) image(img *lock.Image, listed bool) error {
 		return v.index(img)
 	case listed:
 		v.find(Finding{Kind: Missing, Image: id(img), Part: "index", Blob: img.Index, Found: "index.json lists it"})
-	case here > 0:
+	case here > 0 && !rebuilt(img):
 		v.report.Absent = append(v.report.Absent, id(img)+" index")
 		if v.Complete {
 			v.find(Finding{Kind: Missing, Image: id(img), Part: "index", Blob: img.Index})
 		}
 	}
 	return nil
+}
+
+// rebuilt reports whether an image's index, which is not here, follows from the lock alone.
+func rebuilt(img *lock.Image) bool {
+	data, err := component.Index(img)
+	return err == nil && layout.Digest(data) == img.Index
 }
 
 // form checks one form, and reports whether anything of it is here.

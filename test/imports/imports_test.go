@@ -108,7 +108,7 @@ var rules = []rule{
 	{"imagebuild/lock", []string{"agent/fault"}, "the lock is a leaf that node and control plane share"},
 	{"components", []string{"units", "agent/plan", "imagebuild/lock"},
 		"a component says what runs, not who builds or drives it"},
-	{"imagebuild", []string{"components", "agent/plan", "agent/protocol", "units"},
+	{"imagebuild", []string{"components", "agent/fault", "agent/plan", "agent/protocol", "units"},
 		"images are built without a control plane and without an agent"},
 	{"controlplane", []string{"components", "units", "agent/plan", "agent/action", "agent/protocol", "imagebuild/lock", "imagebuild/ignition"},
 		"the control plane knows a node only through its plan and the node API"},
