@@ -59,7 +59,7 @@ func (s *server) checkCluster(ctx context.Context, c *store.Cluster, template *s
 	if nodeCount == 0 && versionOf(ctx) < versionZeroNodes {
 		return badRequest("Resizing a nodegroup to zero is not supported in the provided microversion.")
 	}
-	if err := s.checkKubernetes(c.Labels); err != nil {
+	if err := s.checkKubernetes(c.Labels, template.Labels); err != nil {
 		return err
 	}
 	for _, flavor := range []*string{c.FlavorID, c.MasterFlavorID} {
@@ -83,15 +83,21 @@ func (s *server) checkCluster(ctx context.Context, c *store.Cluster, template *s
 	return nil
 }
 
-// checkKubernetes refuses a cluster of a version that there are no images of. It is about the labels
-// that the cluster gets in the end: its own may replace the template's. A label that is not given is
-// the cluster template's business.
-func (s *server) checkKubernetes(labels map[string]string) error {
-	version, given := labels["kube_tag"]
-	if s.Kubernetes == nil || !given || slices.Contains(s.Kubernetes, version) {
+// checkKubernetes refuses a cluster of a version that there are no images of. The version is the
+// cluster's own label, or else its template's.
+func (s *server) checkKubernetes(own, template map[string]string) error {
+	version := own["kube_tag"]
+	if version == "" {
+		version = template["kube_tag"]
+	}
+	if s.Kubernetes == nil || slices.Contains(s.Kubernetes, version) {
 		return nil
 	}
-	return badRequest("Label kube_tag: there are no images of Kubernetes %s. Available are %s.", shown(version), strings.Join(s.Kubernetes, ", "))
+	there := strings.Join(s.Kubernetes, ", ")
+	if version == "" {
+		return badRequest("Label kube_tag is missing. Name one of %s.", there)
+	}
+	return badRequest("Label kube_tag: there are no images of Kubernetes %s. Available are %s.", shown(version), there)
 }
 
 // checkFlavor finds a flavor in the cloud; nil is an unknown one.

@@ -63,6 +63,11 @@ func stackSpec(cluster *store.Cluster, groups []store.Nodegroup, template *store
 			parameters[parameter] = v
 		}
 	}
+	// Labels of its own replace the template's, but a cluster of no version cannot be: without the
+	// label it is of the version that its template is certified with, as with Magnum's drivers.
+	if v, ok := template.Labels["kube_tag"]; ok && cluster.Labels["kube_tag"] == "" {
+		parameters["kube_tag"] = v
+	}
 	return engine.Spec{
 		ID: id, Name: name, Cluster: cluster.UUID, Project: cluster.ProjectID, Actor: actor,
 		Template: templates.Cluster, Files: files, Parameters: parameters,

@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"slipway.build/slipway/components"
 	"slipway.build/slipway/controlplane/actions"
 	"slipway.build/slipway/controlplane/api"
 	"slipway.build/slipway/controlplane/cloud/local"
@@ -124,7 +123,7 @@ func (c *core) fill(ctx context.Context, o Options, control string) (err error) 
 	if err := c.cloud.Restore(ctx); err != nil {
 		return fmt.Errorf("bring the local cloud back to what its records say: %w", err)
 	}
-	if c.kubernetes, err = kubernetesVersions(c.trust); err != nil {
+	if c.kubernetes, err = kubernetesVersions(c.trust.Locked, filepath.Join(o.State, "registry")); err != nil {
 		return err
 	}
 	return api.SeedTemplates(ctx, c.store, api.Certified{
@@ -180,12 +179,3 @@ const flavor = "c1.c2r4"
 
 // release dates the built-in templates.
 const release = "20261121"
-
-// kubernetesVersions are the versions of clusters that the lock can make, in order.
-func kubernetesVersions(t conductor.Trust) ([]string, error) {
-	all := components.KubernetesVersions(t.Locked, "")
-	if len(all) == 0 {
-		return nil, errors.New("the lock holds no whole release of Kubernetes: no cluster can be made from it")
-	}
-	return all, nil
-}
