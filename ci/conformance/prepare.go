@@ -83,6 +83,7 @@ func (o Options) imageOptions(ctx context.Context) (testimages.Options, *Prepare
 	file := func(name string) string { return filepath.Join(dir, name) }
 	out.Programs = testimages.Programs{
 		Agnhost: file(programs.Agnhost), SampleAPIServer: file(programs.SampleAPIServer), NoNewPrivileges: file(programs.NoNewPrivileges),
+		Certificate: file(programs.Certificate), Key: file(programs.Key),
 		Etcd: filepath.Join(out.Dir, "etcd"), Pause: filepath.Join(out.Dir, "pause"),
 	}
 	for name, to := range map[string]string{"etcd": out.Programs.Etcd, "pause": out.Programs.Pause} {

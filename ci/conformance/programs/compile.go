@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -63,6 +64,27 @@ func (p program) build(ctx context.Context, sources, to string) error {
 			out = out[len(out)-tailBytes:]
 		}
 		return fmt.Errorf("go %s %s: %w\n%s", verb[0], p.Package, err, out)
+	}
+	return nil
+}
+
+// copyFiles copies what programs read and no compiler takes in, out of the module.
+func copyFiles(ctx context.Context, sources, to string) error {
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/kubernetes")
+	cmd.Dir = sources
+	cmd.Env = append(os.Environ(), settings()...)
+	dir, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("find the module of the conformance tests: %w", err)
+	}
+	for _, name := range []string{Certificate, Key} {
+		b, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "test", "images", "agnhost", "porter", name))
+		if err != nil {
+			return fmt.Errorf("copy a file of the conformance tests: %w", err)
+		}
+		if err := os.WriteFile(filepath.Join(to, name), b, 0o644); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -29,6 +29,13 @@ const (
 	NoNewPrivileges = "nnp"
 )
 
+// The files that agnhost serves TLS with and that tests ask it for. They are upstream's, out of
+// the module: a certificate for a test, which nobody trusts.
+const (
+	Certificate = "localhost.crt"
+	Key         = "localhost.key"
+)
+
 // program is one file that go build, or go test -c, writes.
 type program struct {
 	Name, Package string
@@ -57,7 +64,7 @@ type Options struct {
 }
 
 // format is the version of what this package does beside calling the go command.
-const format = 1
+const format = 2
 
 // inputs is everything that decides the bytes of the programs.
 type inputs struct {
@@ -116,6 +123,9 @@ func (o Options) compile(ctx context.Context, dir string) error {
 			return fmt.Errorf("build %s: %w", p.Name, err)
 		}
 		o.say("compiled %s in %.0f s", p.Name, time.Since(begun).Seconds())
+	}
+	if err := copyFiles(ctx, o.Sources, work); err != nil {
+		return err
 	}
 	if err := writeSums(work); err != nil {
 		return err

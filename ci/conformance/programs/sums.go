@@ -39,12 +39,16 @@ func intact(dir string) bool {
 // sums is what sha256sum prints for the programs.
 func sums(dir string) ([]byte, error) {
 	var out bytes.Buffer
+	names := []string{Certificate, Key}
 	for _, p := range all() {
-		sum, err := sumOf(filepath.Join(dir, p.Name))
+		names = append(names, p.Name)
+	}
+	for _, name := range names {
+		sum, err := sumOf(filepath.Join(dir, name))
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&out, "%s  %s\n", sum, p.Name)
+		fmt.Fprintf(&out, "%s  %s\n", sum, name)
 	}
 	return out.Bytes(), nil
 }

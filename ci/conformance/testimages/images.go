@@ -22,6 +22,7 @@ type recipe struct {
 // Programs are the files that images are made of beside Debian's.
 type Programs struct {
 	Agnhost, SampleAPIServer, NoNewPrivileges string // of the conformance tests' module
+	Certificate, Key                          string // that agnhost serves TLS with
 	Etcd, Pause                               string // of the component images
 }
 
@@ -58,7 +59,10 @@ func recipes(ctx context.Context, d debs, sets map[string][]Package, p Programs)
 	if err != nil {
 		return nil, err
 	}
-	agnhost := tree{"agnhost": own["agnhost"], "agnhost-2": symlink("agnhost"), "uploads": directory(0o755)}
+	agnhost := tree{
+		"agnhost": own["agnhost"], "agnhost-2": symlink("agnhost"), "uploads": directory(0o755),
+		"localhost.crt": text(string(own["localhost.crt"].content)), "localhost.key": text(string(own["localhost.key"].content)),
+	}
 	pet := func(name string) tree {
 		return tree{
 			"data.json":   text("{\n  \"image\": \"" + name + ".jpg\"\n}\n"),
@@ -93,8 +97,8 @@ func setuid(n node) node {
 	return n
 }
 
-// toolLayer is Debian's tools with busybox' applets where Debian's packages have none, and
-// busybox' shell, as in upstream's images.
+// toolLayer is Debian's tools with busybox' applets where Debian's packages have none. Its shell
+// is bash: busybox' own runs its applets, whatever PATH has, and its nc knows no UDP.
 func toolLayer(ctx context.Context, d debs, packages []Package, box tree) (tree, error) {
 	t, err := d.unpack(ctx, packages)
 	if err != nil {
@@ -106,6 +110,7 @@ func toolLayer(ctx context.Context, d debs, packages []Package, box tree) (tree,
 	}
 	t["usr/bin/busybox"] = program
 	t["usr/bin/nc"] = symlink("nc.openbsd")
+	t["usr/bin/sh"] = symlink("bash")
 	applets, err := busybox(ctx, program.content, func(name string) string {
 		at := merged(name)
 		for _, dir := range []string{"usr/bin", "usr/sbin"} {
@@ -126,7 +131,8 @@ func busyboxLayer(ctx context.Context, box tree) (tree, error) {
 	if !ok {
 		return nil, errors.New("the package of busybox has no usr/bin/busybox")
 	}
-	applets, err := busybox(ctx, program.content, func(name string) string { return name })
+	// All of them in /bin, as in upstream's image: tests call /bin/sysctl.
+	applets, err := busybox(ctx, program.content, func(name string) string { return path.Join("bin", path.Base(name)) })
 	if err != nil {
 		return nil, err
 	}
@@ -161,10 +167,16 @@ http {
 	}
 }
 
-func readPrograms(p Programs) (map[string]node, error) {
-	files := map[string]string{
-		"agnhost": p.Agnhost, "sample-apiserver": p.SampleAPIServer, "nnp": p.NoNewPrivileges, "etcd": p.Etcd, "pause": p.Pause,
+// files are the programs by the name that they have in an image.
+func (p Programs) files() map[string]string {
+	return map[string]string{
+		"agnhost": p.Agnhost, "sample-apiserver": p.SampleAPIServer, "nnp": p.NoNewPrivileges,
+		"localhost.crt": p.Certificate, "localhost.key": p.Key, "etcd": p.Etcd, "pause": p.Pause,
 	}
+}
+
+func readPrograms(p Programs) (map[string]node, error) {
+	files := p.files()
 	all := map[string]node{}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		b, err := os.ReadFile(filepath.Clean(files[name]))
