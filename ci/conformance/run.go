@@ -35,6 +35,14 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.All {
+		if want.Names, err = suiteNames(ctx, prepared); err != nil {
+			return nil, err
+		}
+		if len(want.Names) != want.Tests {
+			return nil, fmt.Errorf("e2e.test lists %d conformance tests, Kubernetes %s is known to have %d", len(want.Names), programs.Kubernetes, want.Tests)
+		}
+	}
 	if err := o.clearOutput(); err != nil {
 		return nil, err
 	}

@@ -67,12 +67,14 @@ func Update(ctx context.Context, o Options, kubernetes string) (*Lock, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = slices.DeleteFunc(all, func(p Package) bool { return set == serverSet && have[p.Name] })
+		all = slices.DeleteFunc(all, func(p Package) bool {
+			return set == serverSet && have[p.Name] || set == busyboxSet && !slices.Contains(wanted()[set], p.Name) // static programs need nothing
+		})
 		if l.Sets[set], err = d.download(ctx, all); err != nil {
 			return nil, err
 		}
 		for _, p := range all {
-			have[p.Name] = true
+			have[p.Name] = have[p.Name] || set == toolSet
 		}
 	}
 	temp, err := os.MkdirTemp(o.Dir, ".lock-")

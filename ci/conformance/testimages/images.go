@@ -136,7 +136,13 @@ func busyboxLayer(ctx context.Context, box tree) (tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return applets.merge(tree{"bin/busybox": executable(program.content)}, accounts()), nil
+	// Its shell is Debian's static bash: Debian's busybox has one that drops environment variables
+	// whose names no shell can have, and a test looks for those.
+	shell, ok := box["usr/bin/bash-static"]
+	if !ok {
+		return nil, errors.New("the package of bash has no usr/bin/bash-static")
+	}
+	return applets.merge(tree{"bin/busybox": executable(program.content), "bin/sh": executable(shell.content)}, accounts()), nil
 }
 
 // nginx is the configuration of the web server: one site on port 80, logs to the container's

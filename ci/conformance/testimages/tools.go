@@ -21,7 +21,7 @@ const (
 // wanted names the packages of each set, without what they need.
 func wanted() map[string][]string {
 	return map[string][]string{
-		busyboxSet: {"busybox-static"},
+		busyboxSet: {"bash-static", "busybox-static"},
 		toolSet:    {"bash", "bind9-dnsutils", "curl", "hostname", "iproute2", "libc-bin", "netcat-openbsd"},
 		serverSet:  {"nginx"},
 	}
