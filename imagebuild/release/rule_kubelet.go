@@ -1,22 +1,13 @@
 package release
 
-// kubeletRule and kubeProxyRule: neither may be newer than the API server, nor more than three minors
-// older (kubernetes.io/releases/version-skew-policy, since 1.28 for kubelets from 1.25 on). Within a
-// lock each must find an API server to run with; and since masters go first, those of the lock before
-// must find one of this lock.
-
+// kubeletRule: a kubelet may not be newer than the API server, nor more than three minors older
+// (kubernetes.io/releases/version-skew-policy, for kubelets from 1.25 on). Within a lock each must find
+// an API server to run with; and since masters go first, those of the lock before must find one of
+// this lock.
 func kubeletRule() Rule {
 	return Rule{
 		Name: "kubelet-skew", About: "every kubelet, of this lock and of the one before, has an API server that is no older, and at most three minors newer",
 		Source: "kubernetes.io/releases/version-skew-policy",
 		find:   func(s *Subject) []Finding { return nodeSkew(s, "kubelet") },
-	}
-}
-
-func kubeProxyRule() Rule {
-	return Rule{
-		Name: "kube-proxy-skew", About: "every kube-proxy, of this lock and of the one before, has an API server that is no older, and at most three minors newer",
-		Source: "kubernetes.io/releases/version-skew-policy",
-		find:   func(s *Subject) []Finding { return nodeSkew(s, "kube-proxy") },
 	}
 }
