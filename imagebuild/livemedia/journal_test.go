@@ -64,8 +64,14 @@ func TestAChangeInPlaceThatWasCutOffIsUndone(t *testing.T) {
 			if bytes.Equal(bytesOf(t, iso), before) {
 				t.Fatal("the test changes nothing")
 			}
-			if _, _, err := Open(iso); !errors.Is(err, errInterrupted) {
-				t.Errorf("open: %v", err)
+			link := filepath.Join(t.TempDir(), "link.iso")
+			if err := os.Symlink(iso, link); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{iso, link} {
+				if _, _, err := Open(name); !errors.Is(err, errInterrupted) {
+					t.Errorf("open %s: %v", name, err)
+				}
 			}
 			if err := undo(iso); err != nil {
 				t.Fatal(err)

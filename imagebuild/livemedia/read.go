@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"slipway.build/slipway/imagebuild/livemedia/initrd"
@@ -47,6 +48,10 @@ func openLocked(name string, flags int) (*source, error) {
 
 // Open reads the description of the image and what its area for a configuration holds.
 func Open(iso string) (*Media, Content, error) {
+	iso, err := filepath.EvalSymlinks(iso) // the journal lies beside the image itself
+	if err != nil {
+		return nil, Content{}, fmt.Errorf("open the image: %w", err)
+	}
 	if _, err := os.Stat(journalOf(iso)); !errors.Is(err, fs.ErrNotExist) {
 		return nil, Content{}, fmt.Errorf("%s: %w", iso, errInterrupted)
 	}
