@@ -13,8 +13,11 @@ import (
 type Config struct {
 	// Root is the clone of the repository, an absolute path.
 	Root string
-	// Images are the images to build; empty means what one cluster needs.
+	// Images are the images to build, NAME or NAME@VERSION; empty means what one cluster needs.
 	Images []string
+	// All builds for all platforms and in all forms, and all images where none is named: what a
+	// release has. Otherwise it is this machine's platform in the form that nodes fetch.
+	All bool
 	// Database is the vulnerability database, a directory or a URL.
 	Database string
 	// Key is a file with the release key that signs the lock; empty means a local key, which is made

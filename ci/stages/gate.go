@@ -19,9 +19,9 @@ import (
 func (c Config) gate() pipeline.Stage {
 	return pipeline.Stage{
 		Name: "gate", Title: "Look into every image: static programs of the sources that the lock names, and nothing else", Version: 1, Deadline: 30 * time.Minute,
-		Inputs: []pipeline.Input{pipeline.Output("images", "lock"), pipeline.Output("images", "layout")},
+		Inputs: []pipeline.Input{pipeline.Output("images", "built"), pipeline.Output("images", "layout")},
 		Run: func(ctx context.Context, s *pipeline.Step) error {
-			l, err := lock.Load(s.In("images", "lock"))
+			l, err := lock.Load(s.In("images", "built"))
 			if err != nil {
 				return err
 			}

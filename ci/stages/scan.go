@@ -41,7 +41,7 @@ func (c Config) databaseState(ctx context.Context) (string, error) {
 func (c Config) scan() pipeline.Stage {
 	return pipeline.Stage{
 		Name: "scan", Title: "Look for known vulnerabilities in every program that is shipped", Version: 1, Deadline: time.Hour,
-		Inputs: append(c.sources(scan.ToolModule, "ci/accepted.yaml"), pipeline.Output("programs", "bin"), pipeline.Output("images", "lock"), pipeline.Output("images", "layout"),
+		Inputs: append(c.sources(scan.ToolModule, "ci/accepted.yaml"), pipeline.Output("programs", "bin"), pipeline.Output("images", "built"), pipeline.Output("images", "layout"),
 			pipeline.Computed("database", c.databaseState), pipeline.Parameter("day", c.Now().UTC().Format(time.DateOnly))),
 		Run: func(ctx context.Context, s *pipeline.Step) error {
 			accepted, err := scan.ReadAccepted(c.in("ci", "accepted.yaml"))
@@ -85,7 +85,7 @@ func (c Config) scanAll(ctx context.Context, s *pipeline.Step, run scan.Runner, 
 	if found, err = scan.Scan(ctx, run, tool, db, ours, progress); err != nil {
 		return nil, nil, err
 	}
-	l, err := lock.Load(s.In("images", "lock"))
+	l, err := lock.Load(s.In("images", "built"))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -71,6 +71,7 @@ func (o *ciOptions) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.source, "source", "", "clone of slipway (default: the one around the working directory or the executable)")
 	f.StringSliceVar(&o.stages.Images, "image", nil, "images to build (default: what one cluster needs)")
+	f.BoolVar(&o.stages.All, "all", false, "build all images, for all platforms and in all forms, as a release has them")
 	f.StringVar(&o.stages.Database, "vulndb", "", "vulnerability database, a directory or a URL (default: the Go project's)")
 	f.StringVar(&o.stages.Key, "key", "", "release key that signs (default: a local key, named as such)")
 	f.StringVar(&o.stages.Publish, "publish", "", "where to publish if all held: oci:DIRECTORY or a registry's HOST/PATH")
