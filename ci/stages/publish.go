@@ -53,51 +53,65 @@ func (c Config) target() (bundle.Target, error) {
 }
 
 func (c Config) publishAll(ctx context.Context, s *pipeline.Step) error {
-	source, closeSource, err := released(s)
+	images, signed, closeImages, err := released(s)
 	if err != nil {
 		return err
 	}
-	defer closeSource()
-	var first *bundle.Mirrored
+	defer closeImages()
+	var first bundle.Mirrored
 	// The second time finds out whether everything is there.
-	for _, what := range []string{"publishes", "looks again at what is published"} {
-		target, err := c.target()
-		if err != nil {
-			return err
-		}
-		done, err := bundle.Mirror(ctx, source, target, bundle.MirrorOptions{Progress: func(done, total int64) { s.Progress(what+", KiB", done>>10, total>>10) }})
-		if err != nil {
-			return fmt.Errorf("publish to %s: %w", c.Publish, err)
-		}
-		if first == nil {
-			first = done
-		} else if done.Copied > 0 || done.Named > 0 {
-			return fmt.Errorf("publish to %s: %d objects that were written were not there afterwards", c.Publish, done.Copied)
+	for _, again := range []bool{false, true} {
+		for _, part := range []struct {
+			what   string
+			source bundle.Source
+		}{{"images", images}, {"the signed lock", signed}} {
+			done, err := c.copy(ctx, s, part.what, part.source)
+			if err != nil {
+				return fmt.Errorf("publish %s to %s: %w", part.what, c.Publish, err)
+			}
+			if again && done.Copied+done.Named > 0 {
+				return fmt.Errorf("publish %s to %s: %d objects and %d names that were written were not there afterwards", part.what, c.Publish, done.Copied, done.Named)
+			}
+			first.Copied, first.Moved, first.Named = first.Copied+done.Copied, first.Moved+done.Moved, first.Named+done.Named
 		}
 	}
 	return s.Fact(report.PublishedFact, report.Published{Where: c.Publish, Blobs: first.Copied, Bytes: first.Moved, Tags: first.Named})
 }
 
-// released is the layout of this run with the signed lock behind it.
-func released(s *pipeline.Step) (bundle.Source, func(), error) {
+// copy brings to the target what it lacks of a source.
+func (c Config) copy(ctx context.Context, s *pipeline.Step, what string, source bundle.Source) (*bundle.Mirrored, error) {
+	target, err := c.target()
+	if err != nil {
+		return nil, err
+	}
+	done, err := bundle.Mirror(ctx, source, target, bundle.MirrorOptions{Progress: func(done, total int64) { s.Progress(what+", KiB", done>>10, total>>10) }})
+	if err != nil {
+		return nil, err
+	}
+	if len(done.Sparse) > 0 {
+		return nil, fmt.Errorf("it does not take %s, of which only some platforms were built; build with --all", strings.Join(done.Sparse, ", "))
+	}
+	return done, nil
+}
+
+// released are the images of this run and the signed lock.
+func released(s *pipeline.Step) (images, signed bundle.Source, closeImages func(), err error) {
 	var texts [3][]byte
 	for i, path := range []string{s.In("lock", "lock"), s.In("sign", "signature"), s.In("sign", "trusted")} {
-		var err error
 		if texts[i], err = os.ReadFile(path); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
 	l, err := lock.Parse("lock", texts[0])
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	packed, err := bundle.NewLock(l.Number, texts[0], texts[1], texts[2], nil)
-	if err != nil {
-		return nil, nil, err
+	if signed, err = bundle.NewLock(l.Number, texts[0], texts[1], texts[2], nil); err != nil {
+		return nil, nil, nil, err
 	}
 	content, err := layout.Open(s.In("images", "layout"))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return bundle.Join(bundle.Layout{Layout: content}, packed), func() { _ = content.Close() }, nil
+	return bundle.Layout{Layout: content}, signed, func() { _ = content.Close() }, nil
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -28,13 +26,8 @@ func (c Config) key() (*sign.Key, string, error) {
 	return k, "local", err
 }
 
-// keyID is the input that says which key signs. It makes no key.
+// keyID is the input that says which key signs. A local key is made here, if it was not before.
 func (c Config) keyID(context.Context) (string, error) {
-	if c.Key == "" {
-		if _, err := os.Stat(filepath.Join(c.Keys, sign.LocalKeyFile)); errors.Is(err, fs.ErrNotExist) {
-			return "a local key that is still to be made", nil
-		}
-	}
 	k, kind, err := c.key()
 	if err != nil {
 		return "", err
