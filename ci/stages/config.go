@@ -78,7 +78,7 @@ func New(c Config) (*pipeline.Graph, error) {
 		return nil, err
 	}
 	all := []pipeline.Stage{
-		c.programs(), c.images(), c.lock(), c.gate(), c.sign(), c.scan(), c.lintOS(),
+		c.programs(), c.images(), c.lock(), c.gate(), c.sbom(), c.sign(), c.reproduce(), c.scan(), c.lintOS(),
 		c.conformanceTests(), c.boot(), c.e2e(), c.conformance(),
 	}
 	if c.Publish != "" {
