@@ -34,7 +34,7 @@ BUILD     := build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 # Packages whose tests change the machine: name spaces, mounts, containers, caches. They
 # run one after the other, never beside each other.
 MODULE      := slipway.build/slipway
-INTEGRATION := agent/integration test/faults bench/hardening controlplane/cloud/local imagebuild cmd/slipway cmd/slipway-import
+INTEGRATION := agent/integration test/faults bench/hardening controlplane/cloud/local imagebuild ci cmd/slipway cmd/slipway-import
 MATCH       := ^$(MODULE)/($(shell echo $(INTEGRATION) | tr ' ' '|'))(/|$$)
 SEPARATE    := ^$(MODULE)/test/(e2e|acceptance)(/|$$)
 TEST_FLAGS  := -timeout 30m
@@ -136,6 +136,20 @@ conformance: deps build ## Kubernetes' own conformance tests, all 446, on a 1+2 
 .PHONY: conformance-focus
 conformance-focus: deps build ## a dozen and a half of the conformance tests on a 1+2 cluster: minutes (needs root)
 	$(GO) run ./ci/conformance/run
+
+# CI_ARGS are flags of `slipway ci run`: CI_ARGS='--only e2e', CI_ARGS='--strict --vulndb DIR'.
+.PHONY: ci
+ci: deps build ## the pipeline: build, prove, scan, boot a 1+1 cluster, test; report in bin/ci (needs root for the cluster)
+	bin/slipway ci run $(CI_ARGS)
+
+.PHONY: ci-pictures
+ci-pictures: ## the report of make ci as a browser shows it, on a phone and on a desk (installs chromium)
+	$(call install,chromium fonts-dejavu-core)
+	@[ -f bin/ci/report.html ] || { echo 'ci-pictures: there is no report yet: run make ci' >&2; exit 1; }
+	@echo '<body style="margin:0"><iframe src="report.html" style="width:390px;height:4000px;border:0"></iframe>' > bin/ci/phone.html
+	@profile=$$(mktemp -d); trap 'rm -rf "$$profile" bin/ci/phone.html' EXIT; \
+	shot() { chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$$profile" --window-size=$$2 --screenshot=bin/ci/$$3 "file://$(CURDIR)/bin/ci/$$1" 2>/dev/null; }; \
+	shot phone.html 500,4000 phone.png; shot report.html 1280,3000 desk.png; ls -l bin/ci/*.png
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, govulncheck
