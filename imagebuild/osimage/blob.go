@@ -8,7 +8,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-	"github.com/klauspost/compress/zstd"
 )
 
 // blob is the compressed layer.
@@ -20,28 +19,19 @@ type blob struct {
 }
 
 // compress packs the layer in the form that belongs to the base's: zstd, but gzip for
-// Docker's manifests, which know no other. One thread, so that blocks are not cut by timing.
+// Docker's manifests, which know no other.
 func (l *Layer) compress(manifest types.MediaType) (*blob, error) {
-	var out bytes.Buffer
-	var w io.WriteCloser
-	var err error
 	b := &blob{mediaType: types.OCILayerZStd}
+	var err error
 	if manifest == types.DockerManifestSchema2 {
 		b.mediaType = types.DockerLayer
-		w, err = gzip.NewWriterLevel(&out, gzip.BestCompression)
+		b.data, err = l.gzip()
 	} else {
-		w, err = zstd.NewWriter(&out, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1))
+		b.data, err = compressFrames(l)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if _, err := l.WriteTo(w); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	b.data = out.Bytes()
 	if b.digest, _, err = v1.SHA256(bytes.NewReader(b.data)); err != nil {
 		return nil, err
 	}
@@ -49,6 +39,19 @@ func (l *Layer) compress(manifest types.MediaType) (*blob, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+func (l *Layer) gzip() ([]byte, error) {
+	var out bytes.Buffer
+	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := l.WriteTo(w); err != nil {
+		return nil, err
+	}
+	err = w.Close()
+	return out.Bytes(), err
 }
 
 func (b *blob) Digest() (v1.Hash, error)             { return b.digest, nil }

@@ -23,7 +23,7 @@ func (f File) entry() (entry, error) {
 	name := strings.TrimPrefix(f.Path, "/")
 	switch {
 	case !path.IsAbs(f.Path) || path.Clean(f.Path) != f.Path || !utf8.ValidString(f.Path):
-		return entry{}, fmt.Errorf("file to add: %q is no absolute path without . and ..", f.Path)
+		return entry{}, fmt.Errorf("file to add: %q is no clean absolute path", f.Path)
 	case !strings.HasPrefix(name, "usr/") && !strings.HasPrefix(name, "etc/"):
 		return entry{}, fmt.Errorf("file to add: %s: on the node only /usr and /etc come from the image; a file in /usr/lib/tmpfiles.d makes what is below /var", f.Path)
 	case f.Mode&^fs.ModePerm != 0 || f.Mode&0o022 != 0:
