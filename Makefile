@@ -19,9 +19,10 @@ PACKAGES := systemd-container debootstrap ignition haproxy nftables iptables ipr
 	conntrack ipset ebtables ethtool socat kmod procps util-linux mount ca-certificates
 TEST_PACKAGES := containerd runc python3-openstackclient python3-magnumclient python3-heatclient \
 	docker-registry skopeo podman systemd bsdutils git gcc libc6-dev curl jq python3-os-apply-config python3-os-collect-config \
-	xorriso genisoimage cpio xz-utils zstd gzip libblkid-dev cryptsetup-bin
+	xorriso genisoimage cpio xz-utils zstd gzip libblkid-dev cryptsetup-bin \
+	ostree
 # The peers that benchmarks run beside ours.
-BENCH_PACKAGES := containerd podman skopeo
+BENCH_PACKAGES := containerd podman skopeo buildah
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -191,6 +192,11 @@ bench-hardening: test-deps build ## how components are isolated, beside podman w
 	$(call install,podman)
 	@bin/slipway images build
 	$(GO) run ./bench/hardening
+
+.PHONY: bench-os
+bench-os: deps build ## derive a node OS image from 400 layers, beside Debian's buildah: minutes (needs root)
+	$(call install,buildah)
+	$(GO) run ./bench/os
 
 FUZZTIME ?= 20s
 .PHONY: fuzz

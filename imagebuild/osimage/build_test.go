@@ -251,7 +251,7 @@ func forArm(t *testing.T, c Contents) Contents {
 	c.Architecture = "arm64"
 	for name, to := range map[string]*string{"agent": &c.Agent, "import": &c.ImportTool, "exec": &c.Exec} {
 		*to = filepath.Join(dir, name)
-		if err := os.WriteFile(*to, program64(elfARM, name), 0o600); err != nil {
+		if err := os.WriteFile(*to, testbase.Program(elfARM, name), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,9 +1,10 @@
 package osimage
 
 import (
-	"bytes"
+	"crypto/sha256"
 	"debug/elf"
-	"encoding/binary"
+	"encoding/hex"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"slipway.build/slipway/imagebuild/lock"
+	"slipway.build/slipway/imagebuild/osimage/testbase"
 	"slipway.build/slipway/imagebuild/sign"
 )
 
@@ -28,26 +30,13 @@ images:
     unresolved: only a name in a test
 `
 
-// program64 is the least that is an ELF program, with a text behind it.
-func program64(m elf.Machine, text string) []byte {
-	h := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(m), Version: 1, Ehsize: 64}
-	copy(h.Ident[:], elf.ELFMAG)
-	h.Ident[elf.EI_CLASS], h.Ident[elf.EI_DATA], h.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), 1
-	var b bytes.Buffer
-	if err := binary.Write(&b, binary.LittleEndian, h); err != nil {
-		panic(err) // the buffer takes everything
-	}
-	b.WriteString(text)
-	return b.Bytes()
-}
-
 // contents returns contents whose lock is signed by a key of the test's.
 func contents(t testing.TB) Contents {
 	t.Helper()
 	dir := t.TempDir()
 	c := Contents{Agent: filepath.Join(dir, "agent"), ImportTool: filepath.Join(dir, "import"), Exec: filepath.Join(dir, "exec")}
 	for path, text := range map[string]string{c.Agent: "the agent", c.ImportTool: "the import tool", c.Exec: "the supervisor"} {
-		if err := os.WriteFile(path, program64(elf.EM_X86_64, text), 0o600); err != nil { // the layer decides the mode
+		if err := os.WriteFile(path, testbase.Program(elf.EM_X86_64, text), 0o600); err != nil { // the layer decides the mode
 			t.Fatal(err)
 		}
 	}
@@ -93,7 +82,7 @@ const (
 func armProgram(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "program")
-	if err := os.WriteFile(file, program64(elfARM, "for another"), 0o600); err != nil {
+	if err := os.WriteFile(file, testbase.Program(elfARM, "for another"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
@@ -106,4 +95,11 @@ func run(t testing.TB, command ...string) string {
 		t.Fatalf("%s: %v: %s", strings.Join(command, " "), err, out)
 	}
 	return string(out)
+}
+
+// sum is the sha256 of what is read, in hexadecimal.
+func sum(r io.Reader) (string, error) {
+	h := sha256.New()
+	_, err := io.Copy(h, r)
+	return hex.EncodeToString(h.Sum(nil)), err
 }

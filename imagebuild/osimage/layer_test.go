@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"slipway.build/slipway/agent/fault"
+	"slipway.build/slipway/imagebuild/osimage/testbase"
 )
 
 var update = flag.Bool("update", false, "write golden files")
@@ -83,7 +84,7 @@ func TestTheLayerIsTheSameWhereverItIsBuilt(t *testing.T) {
 	if first.DiffID() != second.DiffID() {
 		t.Errorf("diff IDs %s and %s", first.DiffID(), second.DiffID())
 	}
-	if err := os.WriteFile(moved.Agent, program64(elf.EM_X86_64, "another"), 0o777); err != nil {
+	if err := os.WriteFile(moved.Agent, testbase.Program(elf.EM_X86_64, "another"), 0o777); err != nil {
 		t.Fatal(err)
 	}
 	if third := layer(t, moved); third.DiffID() == first.DiffID() {
@@ -138,7 +139,7 @@ func TestExtractingGivesTheFilesOwnersAndModesOnceAndForAll(t *testing.T) {
 func TestContentsThatChangeAfterTheDigestAreNotExtracted(t *testing.T) {
 	c := contents(t)
 	l := layer(t, c)
-	if err := os.WriteFile(c.Agent, program64(elf.EM_X86_64, "THE agent"), 0o600); err != nil {
+	if err := os.WriteFile(c.Agent, testbase.Program(elf.EM_X86_64, "THE agent"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()

@@ -28,7 +28,7 @@ func TestAnImageIsVerifiedByBuildingItAgain(t *testing.T) {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	other := filepath.Join(t.TempDir(), "agent")
-	if err := os.WriteFile(other, program64(elfX86, "another agent"), 0o600); err != nil {
+	if err := os.WriteFile(other, testbase.Program(elfX86, "another agent"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r, err = verify(func(o *VerifyOptions) {
