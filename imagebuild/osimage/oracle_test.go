@@ -140,7 +140,8 @@ func TestSkopeoCopiesAndInspectsBothFormsFromALayoutAndARegistry(t *testing.T) {
 	_, chunked := plain(t, testbase.Options{Layers: 400, LayerSize: 20})
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
-	for form, base := range map[string]string{"encapsulated": commit, "chunked": chunked} {
+	_, few := plain(t, testbase.Options{Layers: 12, LayerSize: 200})
+	for form, base := range map[string]string{"encapsulated": commit, "chunked": chunked, "few": few} {
 		t.Run(form, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "node.oci")
 			built, err := Build(t.Context(), options(t, base, dir))
@@ -148,7 +149,7 @@ func TestSkopeoCopiesAndInspectsBothFormsFromALayoutAndARegistry(t *testing.T) {
 				t.Fatal(err)
 			}
 			remote := strings.TrimPrefix(server.URL, "http://") + "/os/" + form + ":v1"
-			if form == "encapsulated" {
+			if form != "chunked" {
 				if _, err := Build(t.Context(), options(t, base, remote)); err != nil {
 					t.Fatal(err)
 				}
@@ -175,8 +176,8 @@ func TestSkopeoCopiesAndInspectsBothFormsFromALayoutAndARegistry(t *testing.T) {
 				if seen.Labels["com.coreos.stream"] != Stream || seen.Architecture != "amd64" || len(seen.Layers) != built.Layers && source[0] == 'o' {
 					t.Errorf("%s: skopeo sees %+v", source, seen)
 				}
-				if form == "chunked" && source[0] == 'd' {
-					continue // 401 requests say no more than three
+				if form == "chunked" {
+					continue // skopeo syncs its cache to the disk for each of 401 blobs: minutes
 				}
 				to := filepath.Join(t.TempDir(), "copy")
 				run(t, "skopeo", "--insecure-policy", "copy", "--quiet", "--src-tls-verify=false", "--preserve-digests", source, "dir:"+to)
@@ -198,12 +199,12 @@ func TestPodmanUnpacksTheImageAndSeesTheFiles(t *testing.T) {
 		t.Skip("owners need root")
 	}
 	_, base := plain(t, testbase.Options{Layers: 5, LayerSize: 500})
-	dir := filepath.Join(t.TempDir(), "node.oci")
+	store := short(t) // podman takes no long paths, and no capital letters
+	dir := filepath.Join(store, "node.oci")
 	opts := options(t, base, dir)
 	if _, err := Build(t.Context(), opts); err != nil {
 		t.Fatal(err)
 	}
-	store := t.TempDir()
 	t.Cleanup(func() { unmount(t, store) })
 	podman := func(args ...string) string {
 		return strings.TrimSpace(run(t, append([]string{"podman", "--root", filepath.Join(store, "root"), "--runroot", filepath.Join(store, "run"),
@@ -241,6 +242,17 @@ func TestPodmanUnpacksTheImageAndSeesTheFiles(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(tree, "usr/share/component-004/data")); err != nil {
 		t.Errorf("the base's files: %v", err)
 	}
+}
+
+// short is a temporary directory whose path is not made of the test's name.
+func short(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "slipt-os-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // unmount lets go of what podman leaves mounted below a directory.
