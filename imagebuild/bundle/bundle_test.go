@@ -26,7 +26,7 @@ func source(t *testing.T, f *layouttest.Fixture, images ...string) bundle.Source
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	signed, err := bundle.NewLock(f.Lock.Number, f.Text, f.Signature, f.Keys, nil)
+	signed, err := bundle.Pack(f.Lock.Number, trust.Carried{Lock: f.Text, Signature: f.Signature, Keys: f.Keys})
 	if err != nil {
 		t.Fatal(err)
 	}

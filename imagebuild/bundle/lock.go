@@ -23,12 +23,17 @@ type Lock struct {
 
 // NewLock packs a lock. keys and osLock may be nil.
 func NewLock(number int64, text, signature, keys, osLock []byte) (*Lock, error) {
+	return Pack(number, trust.Carried{Lock: text, Signature: signature, Keys: keys, OSLock: osLock})
+}
+
+// Pack packs a lock with what belongs to it; what is nil is left out.
+func Pack(number int64, c trust.Carried) (*Lock, error) {
 	l := &Lock{objects: map[string][]byte{}}
 	var layers []v1.Descriptor
 	for _, part := range []struct {
 		media string
 		data  []byte
-	}{{trust.LockMedia, text}, {trust.SignatureMedia, signature}, {trust.KeysMedia, keys}, {trust.OSLockMedia, osLock}} {
+	}{{trust.LockMedia, c.Lock}, {trust.SignatureMedia, c.Signature}, {trust.KeysMedia, c.Keys}, {trust.OSLockMedia, c.OSLock}, {trust.OSSignature, c.OSSignature}} {
 		if part.data != nil {
 			layers = append(layers, l.add(part.media, part.data))
 		}

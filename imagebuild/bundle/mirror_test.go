@@ -98,7 +98,7 @@ func back(t *testing.T, f *layouttest.Fixture, addr string) *trust.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed, err := bundle.NewLock(l.Number, f.Text, f.Signature, f.Keys, nil)
+	signed, err := bundle.Pack(l.Number, trust.Carried{Lock: f.Text, Signature: f.Signature, Keys: f.Keys})
 	if err != nil {
 		t.Fatal(err)
 	}

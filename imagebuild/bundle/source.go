@@ -36,6 +36,8 @@ func (s Selection) wants(repository, tag string) bool {
 type Layout struct {
 	*layout.Layout
 	Selection Selection
+	// OwnLock leaves out the lock that the layout carries: another source has the one that counts.
+	OwnLock bool
 }
 
 // Roots returns the images of the layout's index that are selected, and all that is attached to them.
@@ -56,7 +58,9 @@ func (l Layout) Roots(context.Context) ([]Root, error) {
 		}
 		switch {
 		case d.ArtifactType == trust.LockArtifact:
-			images = append(images, r)
+			if !l.OwnLock {
+				images = append(images, r)
+			}
 		case r.About != "":
 			attached = append(attached, r)
 		case named && l.Selection.wants(repository, tag):

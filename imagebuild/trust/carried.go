@@ -18,6 +18,7 @@ const (
 	SignatureMedia = "application/vnd.slipway.lock.signature.v1"
 	KeysMedia      = "application/x-pem-file"
 	OSLockMedia    = "application/vnd.slipway.os-lock.v1+yaml"
+	OSSignature    = "application/vnd.slipway.os-lock.signature.v1"
 )
 
 // LockRepository is the repository that a carried lock goes by; its tags are lock numbers.
@@ -26,7 +27,7 @@ const LockRepository = "slipway/lock"
 // Carried is a signed lock as it was found in a layout. None of it is believed: its keys have come with it.
 type Carried struct {
 	Lock, Signature, Keys []byte
-	OSLock                []byte // of the OS images beside it; nil for none
+	OSLock, OSSignature   []byte // of the OS images beside it; nil for none
 	Digest                string // of the artifact's manifest
 }
 
@@ -63,7 +64,7 @@ func readCarried(l *layout.Layout, d v1.Descriptor) (*Carried, error) {
 	}
 	c := &Carried{Digest: d.Digest.String()}
 	for _, layer := range m.Layers {
-		to := map[string]*[]byte{LockMedia: &c.Lock, SignatureMedia: &c.Signature, KeysMedia: &c.Keys, OSLockMedia: &c.OSLock}[string(layer.MediaType)]
+		to := map[string]*[]byte{LockMedia: &c.Lock, SignatureMedia: &c.Signature, KeysMedia: &c.Keys, OSLockMedia: &c.OSLock, OSSignature: &c.OSSignature}[string(layer.MediaType)]
 		if to == nil || *to != nil {
 			return nil, fault.Terminalf("manifest %s: layer of type %q, once too often or unknown", d.Digest, layer.MediaType)
 		}

@@ -15,6 +15,7 @@ type layerTask struct {
 	size   int64 // of the blob as it is here
 	limit  int64 // of what it may unpack to
 	users  []layerUse
+	raw    []rawUse
 }
 
 // layerUse is one place in the lock that names the blob.
@@ -94,6 +95,9 @@ func (v *verification) layer(ctx context.Context, t *layerTask) error {
 	v.mu.Unlock()
 	for _, u := range t.users {
 		v.use(u, found)
+	}
+	for _, u := range t.raw {
+		v.useRaw(u, found)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"fmt"
+	"strconv"
 
 	"slipway.build/slipway/imagebuild/lock"
 )
@@ -34,6 +35,8 @@ func forms(img *lock.Image, wanted func(platform string) bool) []form {
 
 // id names an image in messages.
 func id(img *lock.Image) string { return img.Name + "@" + img.Version }
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }
 
 // finding starts a finding about a part of the form.
 func (f form) finding(kind Kind, part, blob string) Finding {

@@ -28,6 +28,8 @@ type Options struct {
 	// Also are digests that something else has proved, such as an earlier signed lock, with its name: they
 	// are not unnamed.
 	Also map[string]string
+	// OS are the digests of node OS images by their names, as an OS lock has them that is believed.
+	OS map[string]string
 	// Others lists what nobody names in the report instead of finding fault with it: for a registry's own
 	// layout, in which older images stay for nodes that still run them.
 	Others bool
@@ -39,15 +41,17 @@ type Options struct {
 
 // Report is what Verify found.
 type Report struct {
-	Lock     string `json:"lock"`   // digest
-	Number   int64  `json:"number"` // of the lock
-	Key      string `json:"key"`    // id of the key that signed it
-	Layout   string `json:"layout"`
-	Images   int    `json:"images"` // image and platform pairs that are proved whole
-	Blobs    int    `json:"blobs"`  // that were hashed
-	Bytes    int64  `json:"bytes"`  // of them
-	Files    int    `json:"files"`  // in layers, each hashed
-	Unpacked int64  `json:"unpacked"`
+	Lock   string `json:"lock"`   // digest
+	Number int64  `json:"number"` // of the lock
+	Key    string `json:"key"`    // id of the key that signed it
+	Layout string `json:"layout"`
+	Images int    `json:"images"` // image and platform pairs that are here
+	// Whole are these pairs: "etcd@v3.6.16 linux/amd64". One that a finding names is not proved.
+	Whole    []string `json:"whole"`
+	Blobs    int      `json:"blobs"` // that were hashed
+	Bytes    int64    `json:"bytes"` // of them
+	Files    int      `json:"files"` // in layers, each hashed
+	Unpacked int64    `json:"unpacked"`
 	// Absent is what the lock names and the layout has nothing of.
 	Absent []string `json:"absent,omitempty"`
 	// Others is what nobody names, where that is allowed.
@@ -79,7 +83,7 @@ func Verify(ctx context.Context, content *layout.Layout, signed *Signed, o Optio
 		o.Parallel = 2
 	}
 	v := &verification{Options: o, content: content, lock: signed, locked: Names(signed.Lock), named: map[string]bool{}, layers: map[string]*layerTask{},
-		report: &Report{Lock: signed.Digest, Number: signed.Number, Key: signed.Key, Layout: content.Path(), Findings: []Finding{}}}
+		report: &Report{Lock: signed.Digest, Number: signed.Number, Key: signed.Key, Layout: content.Path(), Findings: []Finding{}, Whole: []string{}}}
 	for d := range o.Also {
 		v.named[d] = true
 	}
@@ -92,6 +96,11 @@ func Verify(ctx context.Context, content *layout.Layout, signed *Signed, o Optio
 			if err := v.image(img, names[img.Index]); err != nil {
 				return nil, err
 			}
+		}
+	}
+	for name, digest := range o.OS {
+		if err := v.osImage(name, digest); err != nil {
+			return nil, err
 		}
 	}
 	if err := v.attached(); err != nil {
@@ -192,6 +201,7 @@ func (v *verification) form(f form, wanted bool) (bool, error) {
 	}
 	if f.name == "zstd" || !v.has(f.platform.Manifest) {
 		v.report.Images++
+		v.report.Whole = append(v.report.Whole, id(f.image)+" "+f.platform.Platform)
 		return true, v.evidence(f)
 	}
 	return true, nil

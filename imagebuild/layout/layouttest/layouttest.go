@@ -45,6 +45,25 @@ func New(t testing.TB) *Fixture {
 	return f
 }
 
+// In is New for examples, which have no test: in a directory that they remove, and anything that fails is a panic.
+func In(dir string) *Fixture { return New(example{dir: dir}) }
+
+// example stands in for a test.
+type example struct {
+	testing.TB
+	dir string
+}
+
+func (e example) Helper()           {}
+func (e example) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
+func (e example) TempDir() string {
+	dir, err := os.MkdirTemp(e.dir, "")
+	if err != nil {
+		panic(err)
+	}
+	return dir
+}
+
 // Empty begins a layout.
 func Empty(t testing.TB) *Fixture {
 	t.Helper()

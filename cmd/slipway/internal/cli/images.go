@@ -17,7 +17,8 @@ import (
 func (a *app) imagesCommand() *cobra.Command {
 	var source string
 	cmd := group("images", "Build the component images, lock them, verify them",
-		a.imagesBuild(&source), a.imagesLock(&source), a.imagesVerify(), a.imagesSign(), a.imagesKeys())
+		a.imagesBuild(&source), a.imagesLock(&source), a.imagesVerify(), a.imagesSign(), a.imagesKeys(),
+		a.imagesChain(), a.imagesBundle(), a.imagesUnbundle(), a.imagesMirror(), a.imagesServe(), a.imagesDelta(&source))
 	cmd.PersistentFlags().StringVar(&source, "source", "", "clone of slipway to build from (default: the one around the working directory or the executable)")
 	return cmd
 }

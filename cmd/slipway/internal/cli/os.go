@@ -20,7 +20,7 @@ import (
 
 func (a *app) osCommand() *cobra.Command {
 	return group("os", "Derive node OS images, lint them, verify them; make what nodes read at their first boot",
-		a.osBuild(), a.osLint(), a.osVerify(), a.osIgnition())
+		a.osBuild(), a.osLint(), a.osVerify(), a.osChain(), a.osIgnition())
 }
 
 // layerFlags say what goes into an OS layer.

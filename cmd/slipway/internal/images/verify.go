@@ -49,12 +49,22 @@ func Verify(ctx context.Context, p Paths, s Subject, report progress.Reporter) (
 	if err != nil {
 		return nil, nil, err
 	}
+	systems, err := CarriedOS(p, s, content)
+	if err != nil {
+		return nil, nil, err
+	}
+	named := map[string]string{}
+	for _, o := range systems {
+		if o.Derived != "" {
+			named["os "+o.Name+" "+o.Platform] = o.Derived
+		}
+	}
 	var done, total atomic.Int64
 	show := func(state progress.State) {
 		report.Report(progress.Update{Task: "verify", Label: "verify " + s.Layout, State: state, Done: done.Load(), Total: total.Load(), Unit: progress.Bytes})
 	}
 	found, err := trust.Verify(ctx, content, signed, trust.Options{
-		Platforms: s.Platforms, Complete: s.Complete, Others: published,
+		Platforms: s.Platforms, Complete: s.Complete, Others: published, OS: named,
 		Total:    func(n int64) { total.Store(n); show(progress.Running) },
 		Progress: func(n int64) { done.Add(n); show(progress.Running) },
 	})

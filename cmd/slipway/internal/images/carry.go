@@ -1,0 +1,113 @@
+package images
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"slipway.build/slipway/imagebuild/bundle"
+	"slipway.build/slipway/imagebuild/bundle/remote"
+	"slipway.build/slipway/imagebuild/layout"
+	"slipway.build/slipway/imagebuild/osimage"
+	"slipway.build/slipway/imagebuild/trust"
+)
+
+// Carried returns the signed lock of a subject as it travels, after it was verified, with the keys to compare and
+// the OS lock of an OS layout where one is given.
+func Carried(p Paths, s Subject, content *layout.Layout, osLayout string) (*trust.Signed, *bundle.Lock, error) {
+	signed, err := SignedLock(p, s, content)
+	if err != nil {
+		return nil, nil, err
+	}
+	var carried *trust.Carried
+	if content != nil {
+		if carried, err = trust.FindLock(content); err != nil && s.Lock == "" {
+			return nil, nil, err
+		}
+	}
+	c := trust.Carried{}
+	if c.Lock, c.Signature, _, err = lockText(p, s, carried); err != nil {
+		return nil, nil, err
+	}
+	if c.Keys, err = keysText(p, s, carried); err != nil {
+		return nil, nil, err
+	}
+	if carried != nil && s.Lock == "" {
+		c.OSLock, c.OSSignature, c.Keys = carried.OSLock, carried.OSSignature, carried.Keys
+	}
+	if osLayout != "" {
+		if c.OSLock, err = os.ReadFile(filepath.Join(osLayout, osimage.LockFile)); err != nil {
+			return nil, nil, fmt.Errorf("the OS lock of %s: %w", osLayout, err)
+		}
+		if c.OSSignature, err = os.ReadFile(filepath.Join(osLayout, osimage.LockSignature)); err != nil {
+			return nil, nil, fmt.Errorf("the OS lock's signature: %w", err)
+		}
+	}
+	packed, err := bundle.Pack(signed.Number, c)
+	return signed, packed, err
+}
+
+// CarriedOS returns the OS images of a layout's carried OS lock, or of an OS layout's own one, whose signature one of the
+// keys has made; none when there is no such lock.
+func CarriedOS(p Paths, s Subject, content *layout.Layout) ([]trust.OS, error) {
+	var text, signature []byte
+	carried, err := trust.FindLock(content)
+	if err == nil && carried != nil {
+		text, signature = carried.OSLock, carried.OSSignature
+	}
+	if text == nil && content.Kind() == "directory" {
+		if text, err = os.ReadFile(filepath.Join(content.Path(), osimage.LockFile)); err == nil {
+			signature, err = os.ReadFile(filepath.Join(content.Path(), osimage.LockSignature))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	if text == nil {
+		return nil, nil
+	}
+	keys, err := keysText(p, s, carried)
+	if err != nil {
+		return nil, err
+	}
+	l, key, err := osimage.VerifyLock("the OS lock", text, signature, keys)
+	if err != nil {
+		return nil, err
+	}
+	var all []trust.OS
+	for _, o := range l.Images {
+		all = append(all, trust.OS{Name: o.Name, Platform: o.Platform, Reference: o.Base.Reference, Base: o.Base.Digest,
+			Unresolved: o.Base.Unresolved, Derived: o.Derived, Layer: o.Layer, Components: o.Components, Key: key})
+	}
+	return all, nil
+}
+
+// Place is where images are taken from or brought to: a layout, an archive or a registry.
+type Place struct {
+	Path     string // of a layout or an archive; empty for a registry
+	Registry *remote.Registry
+}
+
+// ParsePlace understands a path, with oci: or oci-archive: in front or without; and a registry with its path, with docker://, http:// or https:// in
+// front, or "host:port" and "host.domain/…" where nothing on this machine has that name.
+func ParsePlace(text string) (Place, error) {
+	for _, scheme := range []string{"oci-archive:", "oci:"} {
+		if path, ok := strings.CutPrefix(text, scheme); ok {
+			return Place{Path: path}, nil
+		}
+	}
+	location, remoteOnly := strings.CutPrefix(text, "docker://")
+	remoteOnly = remoteOnly || strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://")
+	if !remoteOnly {
+		host, _, _ := strings.Cut(text, "/")
+		_, err := os.Stat(text)
+		if err == nil || strings.HasPrefix(text, ".") || !strings.ContainsAny(host, ".:") {
+			return Place{Path: text}, nil
+		}
+	}
+	r, err := remote.New(location)
+	return Place{Registry: r}, err
+}
