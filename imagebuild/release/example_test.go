@@ -42,7 +42,7 @@ images:
 		fmt.Println(finding)
 	}
 	// Output:
-	// signed: the lock: signature: there is no signature images.yaml.sig; sign the lock where it is published, or name the signature and its key
+	// signed: the lock: signature: there is no signature images.yaml.sig; sign it where it is published (slipway images lock sign), or name the signature and its key
 	// expired: the lock: expires: it ended at 2026-12-21T17:00:00Z; issue it anew: slipway images lock --renew
 	// unresolved: cluster-autoscaler@v1.36.1: unresolved: no network here; on a machine that reaches its registry: slipway images lock update cluster-autoscaler@v1.36.1 --write
 }

@@ -12,7 +12,7 @@ func signatureRule() Rule {
 			if problem == "" {
 				problem = "no signature was looked at"
 			}
-			return []Finding{{Field: "signature", Problem: problem, Remedy: "sign the lock where it is published, or name the signature and its key"}}
+			return []Finding{{Field: "signature", Problem: problem, Remedy: "sign it where it is published (slipway images lock sign), or name the signature and its key"}}
 		},
 	}
 }

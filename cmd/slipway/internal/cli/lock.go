@@ -75,6 +75,6 @@ func (a *app) imagesLock(source *string) *cobra.Command {
 	cmd.Flags().BoolVar(&renew, "renew", false, "issue the lock anew under the next number, even if no image has changed")
 	cmd.Flags().DurationVar(&life, "life", component.LockLife, "how long a newly issued lock may be applied to nodes")
 	cmd.Flags().StringVar(&file, "lock", "", "the lock (default: images.yaml of the clone)")
-	cmd.AddCommand(a.lockCheck(source), a.lockUpdate(source), a.lockAccept(source), a.lockDiff(source), a.lockExplain(source), a.lockSchema())
+	cmd.AddCommand(a.lockCheck(source), a.lockSign(source), a.lockUpdate(source), a.lockAccept(source), a.lockDiff(source), a.lockExplain(source), a.lockSchema())
 	return cmd
 }

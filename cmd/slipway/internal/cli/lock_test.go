@@ -128,6 +128,33 @@ func TestCheckWantsASignatureThatIsTrusted(t *testing.T) {
 	}
 }
 
+func TestALockIsSignedAndThenChecked(t *testing.T) {
+	state, file := t.TempDir(), changed(t, func(*lock.Lock) {})
+	for range 2 {
+		code, stdout, stderr := onLock(t, state, "sign", file)
+		if code != ExitOK || !strings.Contains(stdout, "the local key of this machine, which is no release key") {
+			t.Fatalf("exit %d, %s, %s", code, stdout, stderr)
+		}
+	}
+	if findings(t, state, file)["signed"] != 0 {
+		t.Error("the signature does not count")
+	}
+	other := t.TempDir()
+	if _, err := sign.LocalKey(filepath.Join(other, "release")); err != nil {
+		t.Fatal(err)
+	}
+	release := filepath.Join(other, "release", sign.LocalKeyFile)
+	if code, stdout, stderr := onLock(t, state, "sign", file, "--key", release, "--add", "-o", "json"); code != ExitOK || !strings.Contains(stdout, `"keyID":"sha256:`) {
+		t.Fatalf("exit %d, %s, %s", code, stdout, stderr)
+	}
+	if findings(t, state, file)["signed"] != 0 || findings(t, state, file, "--key", filepath.Join(other, "release", sign.LocalPublicFile))["signed"] != 0 {
+		t.Error("one of the two signatures does not count")
+	}
+	if code, _, stderr := onLock(t, state, "sign", file, "--key", file); code != ExitFailed || stderr == "" {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+}
+
 func TestCheckLooksAtTheStepFromAnotherLock(t *testing.T) {
 	state := t.TempDir()
 	from := changed(t, func(l *lock.Lock) { l.Number += 5 })
