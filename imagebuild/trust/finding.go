@@ -21,7 +21,6 @@ const (
 	Unreadable    Kind = "unreadable"    // what an object must be cannot be read from it
 	Unnamed       Kind = "unnamed"       // a blob that neither the lock nor anything proved names
 	Stray         Kind = "stray"         // an entry that is no part of an OCI layout
-	BadSignature  Kind = "signature"     // a signature that is there is by no trusted key, or over something else
 )
 
 // Finding is one thing that is not as the signed lock says.

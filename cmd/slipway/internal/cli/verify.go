@@ -89,6 +89,15 @@ func (a *app) printReport(r *trust.Report, signed *trust.Signed) error {
 	if len(r.Others) > 0 {
 		fmt.Fprintf(a.Out, "  %d blobs of other locks\n", len(r.Others))
 	}
+	unlocked := 0
+	for _, at := range r.Attached {
+		if !at.Locked && at.Type != trust.LockArtifact {
+			unlocked++
+		}
+	}
+	if unlocked > 0 {
+		fmt.Fprintf(a.Out, "  %d attachments are named by no lock, as signatures are: their bytes hold, and `slipway images verify --layout` checks what they sign\n", unlocked)
+	}
 	if r.Proved() {
 		fmt.Fprintf(a.Out, "The lock's signature holds, and so do %d blobs of %.1f MiB: %d images with %d files of %.1f MiB, %d attachments.\n",
 			r.Blobs, mib(r.Bytes), r.Images, r.Files, mib(r.Unpacked), len(r.Attached))
