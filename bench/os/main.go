@@ -18,7 +18,7 @@ import (
 
 func main() {
 	layers := flag.Int("layers", 400, "layers of the base")
-	size := flag.Int("layer-size", 1<<20, "bytes of each of the base's layers")
+	size := flag.Int("layer-size", 4<<10, "bytes of each of the base's layers; buildah's storage copies all lower layers for each one")
 	rounds := flag.Int("rounds", 3, "times that each is run")
 	bin := flag.String("bin", "bin", "directory with the node's programs")
 	committed := flag.String("lock", "images.yaml", "components' lock to bake in")
