@@ -86,6 +86,22 @@ func layered(t *testing.T, platform string, content []byte, entries ...tar.Heade
 	}}}, dir
 }
 
+// pauseFile is the entry of the program in its layer.
+func pauseFile() tar.Header {
+	return tar.Header{Name: "usr/bin/pause", Typeflag: tar.TypeReg, Mode: 0o755}
+}
+
+// complete gives a lock what the gate does not read and every lock has.
+func complete(l *lock.Lock) {
+	l.Schema = lock.Schema
+	img, some := &l.Images[0], "sha256:"+strings.Repeat("0", 64)
+	img.Repository, img.Index = "slipway/pause", some
+	img.Source.Sum, img.Source.Packages, img.Source.Flags, img.Source.GoSum = "h1:RMis305ud4Jau4PYO4+j+Y3C5rV4Md6/atdJbfsWRZk=", []string{"slipway.build/pause"}, []string{"-trimpath"}, some
+	p := &img.Platforms[0]
+	p.Manifest, p.Size, p.Config = some, 1, some
+	p.Layers[0].DiffID, p.Layers[0].Size = some, 1
+}
+
 // gated runs the gate over a layout.
 func gated(t *testing.T, l *lock.Lock, dir string) error {
 	t.Helper()
@@ -109,7 +125,7 @@ func TestWhatIsNotAsTheLockSaysDoesNotPassTheGate(t *testing.T) {
 		t.Skip("compiles programs; not in short mode")
 	}
 	good := program(t)
-	file := tar.Header{Name: "usr/bin/pause", Typeflag: tar.TypeReg, Mode: 0o755}
+	file := pauseFile()
 	with := func(change func(*tar.Header)) []tar.Header {
 		h := file
 		change(&h)
