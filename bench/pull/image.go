@@ -69,7 +69,7 @@ func loadLayers(cache, lockFile string) ([]layer, error) {
 		if !ok || len(platform.Layers) != 1 || len(platform.Files) != 1 {
 			return nil, fmt.Errorf("%s in %s is not one binary in one layer", name, lockFile)
 		}
-		pattern := filepath.Join(cache, "components", "*", "blobs", "sha256", strings.TrimPrefix(platform.Layers[0].Digest, "sha256:"))
+		pattern := filepath.Join(cache, "packed", "*", strings.TrimPrefix(platform.Layers[0].Digest, "sha256:"))
 		found, _ := filepath.Glob(pattern)
 		if len(found) == 0 {
 			return nil, fmt.Errorf("the layer of %s is not in the build cache (%s); run `bin/slipway images build` first", name, pattern)

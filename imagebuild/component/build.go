@@ -42,10 +42,12 @@ type Options struct {
 type Built struct {
 	// Image is its entry of the lock, with the platforms and forms that were built.
 	Image lock.Image
-	// Cached is true if nothing had to be compiled or packed.
+	// Cached is true if nothing had to be compiled.
 	Cached bool
 	blobs  map[string]string // file by digest
 	files  map[string]string // compiled file by "linux/amd64 usr/bin/etcd"
+	// contents are the images' by platform.
+	contents map[string][]content
 }
 
 // Build makes the images, or finds them in the cache, and returns them sorted by name and
@@ -89,7 +91,16 @@ func Build(ctx context.Context, o Options) ([]Built, error) {
 	if err := context.Cause(parent); err != nil {
 		return nil, err
 	}
-	return join(recipes, all, parts)
+	built, err := join(recipes, all, parts)
+	if err != nil {
+		return nil, err
+	}
+	for i := range built {
+		if err := b.addEvidence(&built[i]); err != nil {
+			return nil, err
+		}
+	}
+	return built, nil
 }
 
 type builder struct {
@@ -99,11 +110,14 @@ type builder struct {
 	platforms  []string
 	forms      []Form
 	cachedOnly bool
-	compiled   cache
-	packed     cache
-	durations  durations
-	packing    chan struct{}
-	progress   *reporter
+	// debianCache is where Debian packages are kept.
+	debianCache string
+	compiled    cache
+	packed      cache
+	evidence    cache
+	durations   durations
+	packing     chan struct{}
+	progress    *reporter
 }
 
 func newBuilder(o Options) (*builder, []Recipe, error) {
@@ -147,12 +161,15 @@ func newBuilder(o Options) (*builder, []Recipe, error) {
 	b := &builder{
 		sources: sources, goCommand: o.Go, parallel: o.Parallel, cachedOnly: o.CachedOnly,
 		platforms: unique(o.Platforms), forms: unique(o.Forms),
-		packing: make(chan struct{}, o.Parallel),
+		packing: make(chan struct{}, o.Parallel), debianCache: debianDir(o.Cache),
 	}
 	if b.compiled, err = openCache(o.Cache, "compiled"); err != nil {
 		return nil, nil, err
 	}
 	if b.packed, err = openCache(o.Cache, "packed"); err != nil {
+		return nil, nil, err
+	}
+	if b.evidence, err = openCache(o.Cache, "evidence"); err != nil {
 		return nil, nil, err
 	}
 	b.durations = openDurations(b.compiled.dir)
@@ -170,7 +187,7 @@ func unique[T ~string](list []T) []T {
 func join(recipes []Recipe, all []task, parts []part) ([]Built, error) {
 	var built []Built
 	for _, r := range recipes {
-		b := Built{Cached: true, blobs: map[string]string{}, files: map[string]string{}}
+		b := Built{Cached: true, blobs: map[string]string{}, files: map[string]string{}, contents: map[string][]content{}}
 		b.Image = lock.Image{Name: r.Image, Version: r.Version, Repository: r.Repository(), Kubernetes: r.Kubernetes,
 			Supported: r.Supported, HostTools: r.HostTools, Unresolved: r.Unresolved, System: r.System.why()}
 		b.Image.Source.Reference = r.Reference
@@ -204,6 +221,7 @@ func (b *Built) add(p part) {
 		return
 	}
 	b.Image.Platforms = append(b.Image.Platforms, p.platform)
+	b.contents[p.platform.Platform] = p.contents
 	for digest, file := range p.blobs {
 		b.blobs[digest] = file
 	}

@@ -12,6 +12,9 @@ func calico() []Recipe {
 		calicoModule + "/felix/buildinfo.GitVersion=${version}",
 		calicoModule + "/confd/pkg/buildinfo.GitVersion=${version}",
 	}
+	node.System = nodeSystem()
+	node.Entrypoint = []string{"/usr/sbin/start_runit"}
+	node.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "SVDIR=/etc/service/enabled"}
 	cni := calicoImage("calico-cni",
 		Program{calicoModule + "/cni-plugin/cmd/calico", "opt/cni/bin/calico"},
 		Program{calicoModule + "/cni-plugin/cmd/calico", "opt/cni/bin/calico-ipam"},

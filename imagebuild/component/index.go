@@ -46,6 +46,9 @@ func Index(img *lock.Image) ([]byte, error) {
 				return nil, err
 			}
 		}
+		if p.Manifest == "" && p.Gzip.Manifest != "" {
+			continue // packed for others only
+		}
 		if err := add(p.Manifest, p.Size, map[string]string{zstdAnnotation: "true"}); err != nil {
 			return nil, err
 		}

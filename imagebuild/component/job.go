@@ -20,6 +20,7 @@ type part struct {
 	unresolved string
 	blobs      map[string]string // file by digest
 	files      map[string]string // compiled file by path
+	contents   []content
 }
 
 // job is one image on one platform on its way through the builder.
@@ -75,6 +76,7 @@ func (b *builder) start(ctx context.Context, work *errgroup.Group, t task, out *
 			return fail(err)
 		}
 		*out = j.part(img, debian, done)
+		out.cached = !j.compiled
 		b.durations.record(t.recipe.ID()+" "+t.platform, time.Since(j.began))
 		j.report(Event{Phase: Packed, Bytes: bytesOf(done)})
 		return nil
@@ -196,11 +198,12 @@ func (j *job) pack(ctx context.Context, img image) (map[Form]packedEntry, error)
 // part is the result.
 func (j *job) part(img image, debian []lock.Package, done map[Form]packedEntry) part {
 	z := done[Zstd]
-	p := part{source: j.source(), files: j.files, blobs: map[string]string{}, platform: lock.Platform{
+	p := part{source: j.source(), files: j.files, contents: img.Contents, blobs: map[string]string{}, platform: lock.Platform{
 		Platform: j.in.Platform, Manifest: z.Manifest, Size: z.Size, Config: z.Config, Layers: z.Layers,
 		Files: lockFiles(img.Contents), Debian: debian,
 	}}
 	if g, found := done[Gzip]; found {
+		p.platform.Config = g.Config
 		p.platform.Gzip = lock.Form{Manifest: g.Manifest, Size: g.Size, Layers: g.Layers}
 	}
 	for _, d := range done {

@@ -17,7 +17,7 @@ import (
 func (a *app) imagesCommand() *cobra.Command {
 	var source string
 	cmd := group("images", "Build the component images, lock them, verify them",
-		a.imagesBuild(&source), a.imagesLock(&source), a.imagesVerify(), a.imagesSign(), a.imagesKeys(),
+		a.imagesBuild(&source), a.imagesDebian(&source), a.imagesLock(&source), a.imagesVerify(), a.imagesSign(), a.imagesKeys(),
 		a.imagesChain(), a.imagesBundle(), a.imagesUnbundle(), a.imagesMirror(), a.imagesServe(), a.imagesDelta(&source))
 	cmd.PersistentFlags().StringVar(&source, "source", "", "clone of slipway to build from (default: the one around the working directory or the executable)")
 	return cmd
@@ -25,6 +25,7 @@ func (a *app) imagesCommand() *cobra.Command {
 
 func (a *app) imagesBuild(source *string) *cobra.Command {
 	var f buildFlags
+	var layout string
 	cmd := &cobra.Command{
 		Use: "build [IMAGE[@VERSION]...]", Short: "Build images into the cache",
 		Long: "Build images into the cache: those that are named (the newest version, or the one after @), or with --all every\n" +
@@ -45,6 +46,14 @@ func (a *app) imagesBuild(source *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if layout != "" {
+				if err := component.WriteLayout(layout, built); err != nil {
+					return err
+				}
+				if err := component.AttachEvidence(cmd.Context(), layout, built); err != nil {
+					return err
+				}
+			}
 			l, err := component.Compute(built)
 			if err != nil {
 				return err
@@ -53,7 +62,32 @@ func (a *app) imagesBuild(source *string) *cobra.Command {
 		},
 	}
 	f.add(cmd)
+	cmd.Flags().StringVar(&layout, "layout", "", "also write the images, and with --gzip their SBOMs and provenance, into this OCI layout")
 	return cmd
+}
+
+func (a *app) imagesDebian(source *string) *cobra.Command {
+	return &cobra.Command{
+		Use: "debian", Short: "Pin the newest Debian packages that images take files from", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			tree, err := worktree.Find(*source)
+			if err != nil {
+				return usageError{err}
+			}
+			changes, err := component.PinPackages(cmd.Context(), tree.Sources(), "")
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.printLine(map[string]any{"changes": changes})
+			}
+			for _, c := range changes {
+				fmt.Fprintln(a.Out, c)
+			}
+			fmt.Fprintf(a.Out, "%d packages changed.\n", len(changes))
+			return nil
+		},
+	}
 }
 
 // buildFlags are the flags that say what is built.
