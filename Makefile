@@ -166,6 +166,15 @@ lint: ## gofmt, go vet, staticcheck, govulncheck
 images: build ## build every component image, both platforms, both forms: an hour or two on a machine that has none
 	bin/slipway images build --all --platform all --gzip
 
+.PHONY: bench-images
+bench-images: build ## pack and push five component images beside buildah, all and then one changed (needs root)
+	$(call install,$(BENCH_PACKAGES))
+	$(GO) run ./bench/images
+
+.PHONY: test-reproducible
+test-reproducible: ## 100 packings under all that must not matter, and two compilations from nothing: ten minutes
+	$(GO) run ./test/reproducible
+
 .PHONY: bench-cluster
 bench-cluster: deps build ## three creations of 3+3 and of 1+1: medians by phase
 	$(GO) run ./bench/cluster
