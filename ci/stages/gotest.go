@@ -77,13 +77,24 @@ func (g *goTest) end() (report.Tests, error) {
 	slices.SortFunc(g.tests.Cases, func(a, b report.Case) int { return strings.Compare(a.State+a.Name, b.State+b.Name) })
 	switch {
 	case g.tests.Failed > 0:
-		return g.tests, fmt.Errorf("%d of %d tests failed, %s among them", g.tests.Failed, g.tests.Failed+g.tests.Passed, g.tests.Cases[0].Name)
+		return g.tests, fmt.Errorf("%d of %d tests failed, %s among them", g.tests.Failed, g.tests.Failed+g.tests.Passed, g.innermost())
 	case g.broken:
 		return g.tests, fmt.Errorf("%s failed outside of its tests; the log tells how", g.suite)
 	case g.tests.Passed == 0:
 		return g.tests, fmt.Errorf("no test of %s ran", g.suite)
 	}
 	return g.tests, nil
+}
+
+// innermost is a failed test that did not fail because of one inside of it.
+func (g *goTest) innermost() string {
+	for _, c := range g.tests.Cases {
+		inner := slices.ContainsFunc(g.tests.Cases, func(o report.Case) bool { return o.State == "failed" && strings.HasPrefix(o.Name, c.Name+"/") })
+		if c.State == "failed" && !inner {
+			return c.Name
+		}
+	}
+	return g.tests.Cases[0].Name
 }
 
 // tail is the end of an output, whole characters.

@@ -29,12 +29,12 @@ func TestTestsAreCountedAndFailuresKeepTheirReasons(t *testing.T) {
 	var said []string
 	g := &goTest{suite: "s", log: &log, say: func(n string) { said = append(said, n) }}
 	stream(t, g, "# not JSON", event("run", "A", ""), event("output", "A", "=== RUN A\n"), event("output", "A", "a_test.go:1: it broke\n"), event("fail", "A", ""),
-		event("pass", "B", ""), event("output", "C", "no root"), event("skip", "C", ""), event("fail", "", ""))
+		event("fail", "A/inner", ""), event("pass", "B", ""), event("output", "C", "no root"), event("skip", "C", ""), event("fail", "", ""))
 	tests, err := g.end()
-	if err == nil || err.Error() != "1 of 2 tests failed, A among them" {
+	if err == nil || err.Error() != "2 of 3 tests failed, A/inner among them" {
 		t.Errorf("got %v", err)
 	}
-	if tests.Passed != 1 || tests.Failed != 1 || tests.Skipped != 1 || len(tests.Cases) != 2 || tests.Cases[0].Reason != "a_test.go:1: it broke" || tests.Cases[1].Reason != "no root" {
+	if tests.Passed != 1 || tests.Failed != 2 || tests.Skipped != 1 || len(tests.Cases) != 3 || tests.Cases[0].Reason != "a_test.go:1: it broke" || tests.Cases[2].Reason != "no root" {
 		t.Errorf("got %+v", tests)
 	}
 	if !strings.Contains(log.String(), "# not JSON\n") || strings.Join(said, " ") != "A" {
