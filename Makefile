@@ -152,11 +152,16 @@ ci-pictures: ## the report of make ci as a browser shows it, on a phone and on a
 	shot() { chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$$profile" --window-size=$$2 --screenshot=bin/ci/$$3 "file://$(CURDIR)/bin/ci/$$1" 2>/dev/null; }; \
 	shot phone.html 500,4000 phone.png; shot report.html 1280,3000 desk.png; ls -l bin/ci/*.png
 
+.PHONY: test-vm
+test-vm: test-deps ## boot the node OS once in an emulated machine: a kernel of its own, cgroup v2 only; minutes (needs root)
+	$(call install,qemu-system-x86 e2fsprogs kmod)
+	@umask 022; $(GO) test -tags vm -count=1 -v -timeout 60m ./test/vm
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, govulncheck
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "lint: not gofmt'ed: $$bad" >&2; exit 1; }
-	@$(GO) vet -tags 'e2e acceptance heat' ./...
-	@$(GO) run $(STATICCHECK) -tags 'e2e acceptance heat' ./...
+	@$(GO) vet -tags 'e2e acceptance heat vm' ./...
+	@$(GO) run $(STATICCHECK) -tags 'e2e acceptance heat vm' ./...
 	@out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1) && echo 'lint: govulncheck found nothing' || { \
 	  if grep -qE 'dial tcp|no such host|i/o timeout|unexpected status|403 Forbidden|proxyconnect' <<<"$$out"; then echo 'lint: govulncheck skipped: it or its database cannot be fetched from here'; \
 	  else echo "$$out" >&2; exit 1; fi; }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"slipway.build/slipway/ci/conformance/programs"
 	"slipway.build/slipway/ci/conformance/testimages"
@@ -84,12 +85,23 @@ func (o Options) imageOptions(ctx context.Context) (testimages.Options, *Prepare
 	out.Programs = testimages.Programs{
 		Agnhost: file(programs.Agnhost), SampleAPIServer: file(programs.SampleAPIServer), NoNewPrivileges: file(programs.NoNewPrivileges),
 		Certificate: file(programs.Certificate), Key: file(programs.Key),
-		Etcd: filepath.Join(out.Dir, "etcd"), Pause: filepath.Join(out.Dir, "pause"),
 	}
-	for name, to := range map[string]string{"etcd": out.Programs.Etcd, "pause": out.Programs.Pause} {
-		if err := component.Extract(built, name, to); err != nil {
-			return out, nil, err
-		}
+	if out.Programs.Etcd, err = extract(built, "etcd", out.Dir); err != nil {
+		return out, nil, err
+	}
+	if out.Programs.Pause, err = extract(built, "pause", out.Dir); err != nil {
+		return out, nil, err
 	}
 	return out, &Prepared{Programs: dir}, nil
+}
+
+// extract puts the program of a component's image into a file that is named after its contents,
+// so that runs of several trees do not take each other's.
+func extract(built []component.Built, name, dir string) (string, error) {
+	i := slices.IndexFunc(built, func(b component.Built) bool { return b.Image.Name == name })
+	if i < 0 || len(built[i].Image.Platforms) == 0 || len(built[i].Image.Platforms[0].Files) != 1 {
+		return "", fmt.Errorf("the component images have no program %s", name)
+	}
+	to := filepath.Join(dir, name+"-"+built[i].Image.Platforms[0].Files[0].SHA256)
+	return to, component.Extract(built, name, to)
 }

@@ -127,8 +127,8 @@ func delivery(t *testing.T, image *testimage.Image, registry string, planKey, lo
 }
 
 // guest prepares the node's tree: the base tree, what the OS layer brings, the kernel's modules,
-// the plan, and a unit that reports and switches the machine off.
-func guest(t *testing.T, k kernel) *testnode.Node {
+// the plan, and a unit that reports and switches the machine off. The sum is the component's.
+func guest(t *testing.T, k kernel) (n *testnode.Node, sum string) {
 	t.Helper()
 	planKey, planPublic := testimage.Key(t)
 	lockKey, lockPublic := testimage.Key(t)
@@ -137,7 +137,7 @@ func guest(t *testing.T, k kernel) *testnode.Node {
 	address, err := url.Parse(registry.URL)
 	must(t, err)
 	inside := "http://" + hostAddress + ":" + address.Port()
-	n := testnode.New(t, testnode.Config{
+	n = testnode.New(t, testnode.Config{
 		Name: testnode.Name(t, "slipt-vm"), Tree: testnode.BaseTree(t), Programs: testnode.BuildPrograms(t),
 		Arguments: "run --plan " + planFile,
 		Layer: map[string]string{
@@ -148,7 +148,6 @@ func guest(t *testing.T, k kernel) *testnode.Node {
 			"/etc/systemd/system/slipt-network.service": network,
 			"/etc/systemd/system/slipt-report.service":  reportUnit,
 			"/usr/libexec/slipt-report":                 reportScript,
-			"/etc/modules-load.d/slipt.conf":            "virtio_pci\nvirtio_net\n",
 			"/etc/fstab":                                "/dev/nvme0n1 / ext4 defaults 0 0\n",
 		},
 	})
@@ -159,16 +158,19 @@ func guest(t *testing.T, k kernel) *testnode.Node {
 	}
 	_, err = run(t.Context(), "", "cp", "-a", filepath.Join(k.tree, "lib", "modules"), n.Path("/usr/lib/"))
 	must(t, err)
-	return n
+	return n, image.Platform().Files[0].SHA256
 }
 
 const network = `[Unit]
 Description=The emulator's user network
 Before=slipway-agent.service network.target
-After=systemd-modules-load.service
+DefaultDependencies=no
 [Service]
 Type=oneshot
 RemainAfterExit=yes
+ExecStart=/sbin/modprobe virtio_pci
+ExecStart=/sbin/modprobe virtio_net
+ExecStart=/bin/sh -c 'i=0; until [ -e /sys/class/net/eth0 ]; do i=$((i+1)); [ $i -gt 600 ] && exit 1; sleep 0.1; done'
 ExecStart=/sbin/ip link set lo up
 ExecStart=/sbin/ip link set eth0 up
 ExecStart=/sbin/ip address add 10.0.2.15/24 dev eth0
@@ -203,9 +205,9 @@ say kernel "$(uname -r)"
 say init "$(cat /proc/1/comm)"
 say cgroup "$(stat -f -c %T /sys/fs/cgroup)"
 say controllers "$(cat /sys/fs/cgroup/cgroup.controllers)"
-say v1 "$(grep -c 'cgroup ' /proc/mounts)"
+say v1 "$(awk '$3 == "cgroup"' /proc/mounts | wc -l)"
 say group "$group"
-say comm "$(cat /proc/$pid/comm)"
+say sha256 "$(sha256sum /proc/$pid/exe | awk '{print $1}')"
 say memory.max "$(cat $group/memory.max)"
 say memory.current "$(cat $group/memory.current)"
 say pids.max "$(cat $group/pids.max)"
@@ -216,7 +218,7 @@ say selinux "$(cat /sys/fs/selinux/enforce 2>/dev/null || echo none)"
 say label "$(tr -d '\0' < /proc/$pid/attr/current 2>/dev/null)"
 say agent "$(tr -d '\0' < /proc/$(systemctl show --value --property=MainPID slipway-agent.service)/attr/current 2>/dev/null)"
 say denials "$(dmesg 2>/dev/null | grep -c 'avc:  denied')"
-/usr/libexec/slipway/slipway-agent verify > /run/verify 2>&1; say verify "$?"
+` + plan.AgentBinary + ` verify > /run/verify 2>&1; say verify "$?"
 cat /run/verify
 dmesg | grep 'avc:  denied' | tail -20
 say end 1

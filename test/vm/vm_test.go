@@ -34,13 +34,13 @@ func disk(t *testing.T, n *testnode.Node) string {
 }
 
 // boot runs the machine until it switches itself off, and returns what its serial line said.
-func boot(t *testing.T, k kernel, file, parameters string) string {
+func boot(t *testing.T, k kernel, file string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "1536", "-smp", "2",
 		"-display", "none", "-no-reboot", "-monitor", "none", "-serial", "stdio",
-		"-kernel", k.image, "-append", "root=/dev/nvme0n1 rw console=ttyS0 net.ifnames=0 panic=-1 quiet "+parameters,
+		"-kernel", k.image, "-append", "root=/dev/nvme0n1 rw console=ttyS0 net.ifnames=0 panic=-1 init=/usr/lib/systemd/systemd",
 		"-drive", "file="+file+",format=raw,if=none,id=root,cache=unsafe", "-device", "nvme,drive=root,serial=root",
 		"-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci")
 	var out bytes.Buffer
@@ -69,11 +69,12 @@ func facts(console string) map[string]string {
 // plan.
 func TestTheNodeOSInAVirtualMachine(t *testing.T) {
 	k := newKernel(t)
-	console := boot(t, k, disk(t, guest(t, k)), "")
+	n, sum := guest(t, k)
+	console := boot(t, k, disk(t, n))
 	got := facts(console)
 	for name, want := range map[string]string{
 		"kernel": k.version, "init": "systemd", "cgroup": "cgroup2fs", "v1": "0",
-		"comm": "etcd", "memory.max": memoryMax, "pids.max": tasksMax, "cpu.weight": cpuWeight,
+		"sha256": sum, "memory.max": memoryMax, "pids.max": tasksMax, "cpu.weight": cpuWeight,
 		"CapEff": "0000000000000000", "CapBnd": "0000000000000000", "CapPrm": "0000000000000000",
 		"NoNewPrivs": "1", "Seccomp": "2", "Uid": "990\t990\t990\t990", "verify": "0", "end": "1",
 	} {
