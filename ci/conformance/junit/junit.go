@@ -99,15 +99,8 @@ func (p *parser) report() (*Report, error) {
 func (p *parser) next() (*xml.StartElement, error) {
 	for {
 		token, err := p.dec.Token()
-		if errors.Is(err, io.EOF) {
-			return nil, ErrTruncated
-		}
-		var syntax *xml.SyntaxError
-		if errors.As(err, &syntax) && strings.Contains(syntax.Msg, "unexpected EOF") {
-			return nil, ErrTruncated
-		}
 		if err != nil {
-			return nil, err
+			return nil, ended(err)
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
@@ -163,6 +156,36 @@ func claimed(suite xml.StartElement, tests int) error {
 		return fmt.Errorf("%s says that it has %.20q tests, and has %d", suite.Name.Local, text, tests)
 	}
 	return nil
+}
+
+// text passes over an element and returns the beginning of its own text.
+func (p *parser) text() (string, error) {
+	var all []byte
+	for {
+		token, err := p.dec.Token()
+		if err != nil {
+			return "", ended(err)
+		}
+		switch t := token.(type) {
+		case xml.CharData:
+			all = append(all, t[:min(len(t), MaxReason+1-min(len(all), MaxReason+1))]...)
+		case xml.StartElement:
+			if err := p.skip(); err != nil {
+				return "", err
+			}
+		case xml.EndElement:
+			return string(all), nil
+		}
+	}
+}
+
+// ended makes the end of the input, wherever it comes, ErrTruncated.
+func ended(err error) error {
+	var syntax *xml.SyntaxError
+	if errors.Is(err, io.EOF) || errors.As(err, &syntax) && strings.Contains(syntax.Msg, "unexpected EOF") {
+		return ErrTruncated
+	}
+	return err
 }
 
 // skip passes over an element, whose depth the decoder's stack would otherwise follow.

@@ -92,6 +92,13 @@ func TestWhatIsNoReportIsRefused(t *testing.T) {
 	}
 }
 
+func TestAReasonMayBeInTheElement(t *testing.T) {
+	r, err := Parse(strings.NewReader("<testsuite><testcase name='a'><failure type='failed'>[FAILED] expected\n  this</failure></testcase></testsuite>"))
+	if err != nil || r.Tests[0].Reason != "[FAILED] expected this" {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
 func TestErrorsNameTheLine(t *testing.T) {
 	_, err := Parse(strings.NewReader("<testsuites>\n<testsuite>\n<testcase/>"))
 	if err == nil || !strings.HasPrefix(err.Error(), "line 3: ") {

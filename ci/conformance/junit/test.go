@@ -1,6 +1,7 @@
 package junit
 
 import (
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -49,9 +50,14 @@ func (p *parser) outcome(t *Test) error {
 		switch child.Name.Local {
 		case "failure", "error":
 			t.Outcome = Failed
-			if t.Reason == "" {
-				t.Reason = shorten(attribute(*child, "message"))
+			text, err := p.text()
+			if err != nil {
+				return err
 			}
+			if t.Reason == "" { // Kubernetes' reports have it in the element, others in the attribute
+				t.Reason = shorten(cmp.Or(attribute(*child, "message"), text))
+			}
+			continue
 		case "skipped":
 			if t.Outcome == Passed {
 				t.Outcome = Skipped
