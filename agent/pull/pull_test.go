@@ -71,8 +71,8 @@ func TestImagesOfEveryCompressionArriveWhole(t *testing.T) {
 			if err != nil || info.Mode().Perm() != 0o555 {
 				t.Errorf("mode %v, %v; want 0555", info.Mode(), err)
 			}
-			if got.Load() != image.Platform().Size() {
-				t.Errorf("progress counted %d bytes, want %d", got.Load(), image.Platform().Size())
+			if got.Load() != image.Platform().Bytes() {
+				t.Errorf("progress counted %d bytes, want %d", got.Load(), image.Platform().Bytes())
 			}
 			if missing := puller.Missing([]pull.Want{want(image)}); len(missing) != 0 {
 				t.Errorf("still missing: %v", missing)

@@ -59,8 +59,8 @@ func TestAnUpgradeFetchesOnlyTheLayerThatChanged(t *testing.T) {
 	if got := p.Counts.Linked.Load(); got != 400_000 {
 		t.Errorf("%d bytes of files linked, want 400000", got)
 	}
-	if progress.Load() != next.Platform().Size() {
-		t.Errorf("progress ended at %d of %d", progress.Load(), next.Platform().Size())
+	if progress.Load() != next.Platform().Bytes() {
+		t.Errorf("progress ended at %d of %d", progress.Load(), next.Platform().Bytes())
 	}
 	for _, name := range []string{"usr/bin/a", "usr/bin/c"} {
 		if !same(t, rooted(p, old, name), rooted(p, next, name)) {
@@ -92,8 +92,8 @@ func TestTheSameFileInAnotherImageIsLinked(t *testing.T) {
 	if !same(t, rooted(p, first, "usr/bin/tool"), rooted(p, second, "usr/lib/tool")) {
 		t.Error("the file is there twice")
 	}
-	if got := p.Counts.Fetched.Load(); got != first.Platform().Size() {
-		t.Errorf("fetched %d bytes, want those of the first image, %d", got, first.Platform().Size())
+	if got := p.Counts.Fetched.Load(); got != first.Platform().Bytes() {
+		t.Errorf("fetched %d bytes, want those of the first image, %d", got, first.Platform().Bytes())
 	}
 }
 
@@ -162,7 +162,7 @@ func TestABlobForPodsIsShared(t *testing.T) {
 		}
 	}
 	shared := first.Platform().Layers[0]
-	if got, want := p.Counts.Fetched.Load(), first.Platform().Size()+second.Platform().Layers[1].Size; got != want {
+	if got, want := p.Counts.Fetched.Load(), first.Platform().Bytes()+second.Platform().Layers[1].Size; got != want {
 		t.Errorf("fetched %d bytes, want %d", got, want)
 	}
 	name := filepath.Join("blobs/sha256", strings.TrimPrefix(shared.Digest, "sha256:"))

@@ -12,12 +12,12 @@ import (
 	"os/signal"
 	"syscall"
 
-	"slipway.build/slipway/imagebuild/component"
+	"slipway.build/slipway/imagebuild/buildcache"
 )
 
 func main() {
 	rounds := flag.Int("rounds", 10, "rounds per scenario, each contender once a round")
-	cache := flag.String("cache", component.CacheDir(), "build cache with the components")
+	cache := flag.String("cache", buildcache.Dir(), "build cache with the components")
 	lockFile := flag.String("lock", "images.yaml", "lock of the components")
 	dir := flag.String("dir", "/var/lib/slipway-bench-pull", "directory for stores, on a real disk; removed at the end")
 	only := flag.String("only", "", "contenders to run, by commas; all when empty")

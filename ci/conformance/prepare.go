@@ -8,6 +8,7 @@ import (
 
 	"slipway.build/slipway/ci/conformance/programs"
 	"slipway.build/slipway/ci/conformance/testimages"
+	"slipway.build/slipway/imagebuild/buildcache"
 	"slipway.build/slipway/imagebuild/component"
 )
 
@@ -73,7 +74,7 @@ func (o Options) imageOptions(ctx context.Context) (testimages.Options, *Prepare
 	if err != nil {
 		return out, nil, err
 	}
-	out.Dir = filepath.Join(component.CacheDir(), "conformance")
+	out.Dir = filepath.Join(buildcache.Dir(), "conformance")
 	built, err := component.Build(ctx, component.Options{
 		Sources: filepath.Join(o.Tree, "imagebuild", "component", "sources"),
 		Names:   []string{"etcd", "pause"},

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"slipway.build/slipway/imagebuild/buildcache"
 	"slipway.build/slipway/imagebuild/lock"
 )
 
@@ -16,7 +17,7 @@ import (
 type Options struct {
 	// Sources is the directory of the build modules: imagebuild/component/sources.
 	Sources string
-	// Cache is the directory of slow builds' results; empty means CacheDir().
+	// Cache is the directory of slow builds' results; empty means buildcache.Dir().
 	Cache string
 	// Names are the images to build: NAME for the newest version, or NAME@VERSION; empty means all.
 	Names []string
@@ -137,7 +138,7 @@ func newBuilder(o Options) (*builder, []Recipe, error) {
 		}
 	}
 	if o.Cache == "" {
-		o.Cache = CacheDir()
+		o.Cache = buildcache.Dir()
 	}
 	if o.Go == "" {
 		o.Go = "go"

@@ -17,18 +17,6 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// DefaultCache is where results of slow builds are kept, unless SLIPWAY_CACHE names another
-// directory.
-const DefaultCache = "/var/cache/slipway"
-
-// CacheDir returns the directory of slow builds' results.
-func CacheDir() string {
-	if dir := os.Getenv("SLIPWAY_CACHE"); dir != "" {
-		return dir
-	}
-	return DefaultCache
-}
-
 // cache is one directory of entries. An entry is a directory named by the key of its inputs,
 // with entry.json, written last, that says what is in it. It is made under another name and
 // renamed when complete, so an entry that is there is whole, unless somebody changed it.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"slipway.build/slipway/imagebuild/buildcache"
 	"slipway.build/slipway/imagebuild/lock"
 )
 
@@ -19,10 +20,10 @@ type Files struct {
 
 // PackFiles packs files into an image through the cache of packed images. What is packed already
 // is found by the sums of the files, all of which are read for that: neither names nor times
-// are trusted. An empty cache directory means CacheDir().
+// are trusted. An empty cache directory means buildcache.Dir().
 func PackFiles(ctx context.Context, cacheDir string, forms []Form, f Files) (Built, error) {
 	if cacheDir == "" {
-		cacheDir = CacheDir()
+		cacheDir = buildcache.Dir()
 	}
 	packed, err := openCache(cacheDir, "packed")
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"slipway.build/slipway/imagebuild/buildcache"
 	"slipway.build/slipway/imagebuild/debian"
 	"slipway.build/slipway/imagebuild/lock"
 )
@@ -42,7 +43,7 @@ func readPins(sources, arch string) (map[string]lock.Package, error) {
 // platforms, and writes them beside the build modules. It returns what changed, a line each.
 func PinPackages(ctx context.Context, sources, cacheDir string) ([]string, error) {
 	if cacheDir == "" {
-		cacheDir = CacheDir()
+		cacheDir = buildcache.Dir()
 	}
 	var names []string
 	for _, r := range Recipes() {

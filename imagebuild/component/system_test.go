@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"slipway.build/slipway/imagebuild/buildcache"
 )
 
 // systemOf assembles what an image has beside its programs, and unpacks it from its tar stream.
@@ -29,7 +31,7 @@ func systemOf(t *testing.T, name, platform string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := job{in: in, builder: &builder{sources: sources, goCommand: "go", debianCache: debianDir(CacheDir()), progress: &reporter{estimate: newEstimate(nil, 1)}}}
+	j := job{in: in, builder: &builder{sources: sources, goCommand: "go", debianCache: debianDir(buildcache.Dir()), progress: &reporter{estimate: newEstimate(nil, 1)}}}
 	contents, packages, err := j.system(t.Context())
 	if err != nil {
 		t.Fatal(err)

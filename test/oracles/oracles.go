@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"slipway.build/slipway/imagebuild/component"
+	"slipway.build/slipway/imagebuild/buildcache"
 )
 
 // tags are the build tags of containers/image that keep C libraries out.
@@ -26,7 +26,7 @@ func Program(t testing.TB, name string) string {
 	if err != nil {
 		t.Fatalf("oracle %s: %v", name, err)
 	}
-	dir := filepath.Join(component.CacheDir(), "oracles")
+	dir := filepath.Join(buildcache.Dir(), "oracles")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatalf("oracle %s: %v", name, err)
 	}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway.build/slipway/imagebuild/component"
+	"slipway.build/slipway/imagebuild/buildcache"
 )
 
 // kernel is Debian's kernel for clouds, unpacked: its NVMe and ext4 drivers are built in, so that
@@ -64,7 +64,7 @@ func kernelPackage(t *testing.T) string {
 	if name == "" {
 		t.Fatalf("apt knows no kernel for clouds: %s", out)
 	}
-	dir := filepath.Join(component.CacheDir(), "vm")
+	dir := filepath.Join(buildcache.Dir(), "vm")
 	must(t, os.MkdirAll(dir, 0o755))
 	if found, _ := filepath.Glob(filepath.Join(dir, name+"_*.deb")); len(found) == 1 {
 		return found[0]

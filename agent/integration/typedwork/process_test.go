@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway.build/slipway/imagebuild/buildcache"
 	"slipway.build/slipway/imagebuild/component"
 )
 
@@ -31,7 +32,7 @@ func programs(t *testing.T, names ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(component.CacheDir(), "programs")
+	dir := filepath.Join(buildcache.Dir(), "programs")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}

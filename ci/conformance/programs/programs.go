@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/mod/sumdb/dirhash"
 
+	"slipway.build/slipway/imagebuild/buildcache"
 	"slipway.build/slipway/imagebuild/component"
 )
 
@@ -57,7 +58,7 @@ func all() []program {
 type Options struct {
 	// Sources is the directory of the build module: ci/conformance/sources.
 	Sources string
-	// Cache is the directory of slow builds' results; empty means component.CacheDir().
+	// Cache is the directory of slow builds' results; empty means buildcache.Dir().
 	Cache string
 	// Report, if set, is told what is being compiled.
 	Report func(text string)
@@ -80,7 +81,7 @@ type inputs struct {
 // them under their names. It is safe to kill and safe to run twice at the same time.
 func Build(ctx context.Context, o Options) (string, error) {
 	if o.Cache == "" {
-		o.Cache = component.CacheDir()
+		o.Cache = buildcache.Dir()
 	}
 	in := inputs{Format: format, Toolchain: component.Toolchain, Settings: settings(), Flags: flags(), Programs: all()}
 	var err error

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway.build/slipway/imagebuild/component"
+	"slipway.build/slipway/imagebuild/buildcache"
 	"slipway.build/slipway/imagebuild/ignition"
 )
 
@@ -60,7 +60,7 @@ var newest = sync.OnceValues(func() (string, error) {
 		}
 		fmt.Fprintf(h, "%s %d\n%s", name, len(b), b)
 	}
-	dir := filepath.Join(component.CacheDir(), "ignition", hex.EncodeToString(h.Sum(nil))[:32])
+	dir := filepath.Join(buildcache.Dir(), "ignition", hex.EncodeToString(h.Sum(nil))[:32])
 	path := filepath.Join(dir, "ignition")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err

@@ -12,7 +12,7 @@ import (
 	"slipway.build/slipway/ci/stages"
 	"slipway.build/slipway/cmd/slipway/internal/progress"
 	"slipway.build/slipway/cmd/slipway/internal/worktree"
-	"slipway.build/slipway/imagebuild/component"
+	"slipway.build/slipway/imagebuild/buildcache"
 )
 
 // ciOptions are the flags of the pipeline's commands.
@@ -86,7 +86,7 @@ func (a *app) graph(o *ciOptions) (*pipeline.Graph, error) {
 		return nil, usageError{err}
 	}
 	o.stages.Root, o.stages.Now = tree.Root, a.Now
-	o.run.Cache, o.run.Now = filepath.Join(component.CacheDir(), "ci"), a.Now
+	o.run.Cache, o.run.Now = filepath.Join(buildcache.Dir(), "ci"), a.Now
 	o.stages.Keys = filepath.Join(o.run.Cache, "keys")
 	if o.report == "" {
 		o.report = tree.Bin("ci")

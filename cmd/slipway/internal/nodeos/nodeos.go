@@ -9,7 +9,7 @@ import (
 
 	"slipway.build/slipway/cmd/slipway/internal/images"
 	"slipway.build/slipway/imagebuild/basetree"
-	"slipway.build/slipway/imagebuild/component"
+	"slipway.build/slipway/imagebuild/buildcache"
 	"slipway.build/slipway/imagebuild/osimage/program"
 )
 
@@ -33,7 +33,7 @@ type Builder struct {
 // Base makes the base tree, or finds it in the cache.
 func (b *Builder) Base(ctx context.Context, say func(format string, a ...any)) (string, error) {
 	tree, err := basetree.Build(ctx, basetree.Options{
-		Cache: component.CacheDir(),
+		Cache: buildcache.Dir(),
 		Progress: func(p basetree.Progress) {
 			if p.Item != "" {
 				say("%s %s", p.Step, p.Item)
