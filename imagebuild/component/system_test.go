@@ -107,7 +107,7 @@ func TestTheSystemsOfImagesRun(t *testing.T) {
 		{"calico-node", "iptables -m set --help", "set match options"},
 		{"calico-node", "conntrack --version", "conntrack v1.4"},
 		{"calico-node", "sv status /none", "fail: /none"},
-		{"calico-node", "sh -c 'mkdir -p /tmp/a && cp -a /etc/service/available/felix /tmp/a && [ -x /tmp/a/felix/run ] && which runsvdir'", "/usr/bin/runsvdir"},
+		{"calico-node", "sh -c 'mkdir -p /copy && cp -a /etc/service/available/felix /copy && [ -x /copy/felix/run ] && which runsvdir'", "/usr/bin/runsvdir"},
 		{"calico-node", "sh -c 'grep -c krt_tunnel /etc/calico/confd/templates/bird_ipam.cfg.template; [ -x /etc/rc.local ] && [ -x /sbin/start_runit ] && echo yes'", "0\nyes"},
 		{"cinder-csi-plugin", "mkfs.ext4 -q /dev/volume 4M", ""},
 		{"cinder-csi-plugin", "fsck.ext4 -nf /dev/volume", "Pass 5"},

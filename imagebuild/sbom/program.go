@@ -41,11 +41,11 @@ type Module struct {
 func readProgram(r io.ReaderAt, source *lock.Source) (*Program, error) {
 	magic := make([]byte, 4)
 	if _, err := r.ReadAt(magic, 0); err != nil || !bytes.Equal(magic, []byte("\x7fELF")) {
-		return nil, nil //nolint:nilerr // too short to be a program
+		return nil, nil // too short to be a program
 	}
 	info, err := buildinfo.Read(r)
 	if err != nil {
-		return nil, nil //nolint:nilerr // a program of another language
+		return nil, nil // a program of another language
 	}
 	p := &Program{Package: info.Path, Toolchain: info.GoVersion, Main: module(&info.Main)}
 	if p.Main.Path == "" {

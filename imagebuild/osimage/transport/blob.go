@@ -82,7 +82,7 @@ func writeLayer(ctx context.Context, to layoutDir, image v1.Image, base *Image, 
 // reports false for a blob of the derived image's own, and where no link can be made.
 func link(from, to string, desc v1.Descriptor) (bool, error) {
 	if err := os.Link(from, to); err != nil {
-		return false, nil //nolint:nilerr // of another file system, or not in the base: it is read instead
+		return false, nil // of another file system, or not in the base: it is read instead
 	}
 	f, err := os.Open(to)
 	if err != nil {
