@@ -113,7 +113,7 @@ func (l *Layout) PutManifest(ctx context.Context, m Manifest, tag string) error 
 	if err := l.PutBlob(ctx, m.Content); err != nil {
 		return err
 	}
-	return l.update(func(index *v1.IndexManifest) error {
+	return l.update(func(index *v1.IndexManifest) (string, error) {
 		if tag != "" {
 			l.name(index, tag, m.Descriptor())
 		}
@@ -121,20 +121,22 @@ func (l *Layout) PutManifest(ctx context.Context, m Manifest, tag string) error 
 	})
 }
 
-// listReferrer brings the list of referrers of the manifest's subject up to date, if it has one.
-func (l *Layout) listReferrer(ctx context.Context, index *v1.IndexManifest, m Manifest) error {
+// listReferrer brings the list of referrers of the manifest's subject up to date, if it has one. It
+// returns the digest of the list before.
+func (l *Layout) listReferrer(ctx context.Context, index *v1.IndexManifest, m Manifest) (before string, err error) {
 	entry, subject, err := listEntry(m)
 	if err != nil || subject == "" {
-		return err
+		return "", err
 	}
 	list := &v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
 	if d := find(index, l.repository+":"+Tag(subject)); d != nil {
-		b, err := l.Blob(ctx, d.Digest.String(), MaxList)
+		before = d.Digest.String()
+		b, err := l.Blob(ctx, before, MaxList)
 		if err != nil {
-			return fmt.Errorf("list of referrers: %w", err)
+			return "", fmt.Errorf("list of referrers: %w", err)
 		}
 		if err := json.Unmarshal(b, list); err != nil {
-			return fmt.Errorf("list of referrers %s: %w", d.Digest, err)
+			return "", fmt.Errorf("list of referrers %s: %w", d.Digest, err)
 		}
 	}
 	list.Manifests = slices.DeleteFunc(list.Manifests, func(d v1.Descriptor) bool { return d.Digest == entry.Digest })
@@ -144,16 +146,16 @@ func (l *Layout) listReferrer(ctx context.Context, index *v1.IndexManifest, m Ma
 	})
 	b, err := json.Marshal(list)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if len(b) > MaxList {
-		return fmt.Errorf("the list of referrers of %s would have %d bytes, more than the %d allowed", subject, len(b), MaxList)
+		return "", fmt.Errorf("the list of referrers of %s would have %d bytes, more than the %d allowed", subject, len(b), MaxList)
 	}
 	if err := l.PutBlob(ctx, b); err != nil {
-		return err
+		return "", err
 	}
 	l.name(index, Tag(subject), Manifest{types.OCIImageIndex, b}.Descriptor())
-	return nil
+	return before, nil
 }
 
 // Referrers implements Repository.
@@ -179,8 +181,9 @@ func (l *Layout) name(index *v1.IndexManifest, tag string, d v1.Descriptor) {
 	})
 }
 
-// update changes index.json under a lock on the layout's directory, in one step.
-func (l *Layout) update(change func(*v1.IndexManifest) error) error {
+// update changes index.json under a lock on the layout's directory, in one step, and then removes the
+// blob that change has replaced, unless another name still leads to it.
+func (l *Layout) update(change func(*v1.IndexManifest) (replaced string, err error)) error {
 	if err := os.MkdirAll(l.dir, 0o755); err != nil {
 		return err
 	}
@@ -196,7 +199,8 @@ func (l *Layout) update(change func(*v1.IndexManifest) error) error {
 	if err != nil {
 		return err
 	}
-	if err := change(index); err != nil {
+	replaced, err := change(index)
+	if err != nil {
 		return err
 	}
 	text, err := json.MarshalIndent(index, "", "  ")
@@ -206,7 +210,17 @@ func (l *Layout) update(change func(*v1.IndexManifest) error) error {
 	if err := writeChanged(filepath.Join(l.dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`)); err != nil {
 		return err
 	}
-	return writeChanged(filepath.Join(l.dir, "index.json"), append(text, '\n'))
+	if err := writeChanged(filepath.Join(l.dir, "index.json"), append(text, '\n')); err != nil {
+		return err
+	}
+	named := slices.ContainsFunc(index.Manifests, func(d v1.Descriptor) bool { return d.Digest.String() == replaced })
+	if replaced == "" || named {
+		return nil
+	}
+	if err := os.Remove(l.blob(replaced)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the list of referrers of before: %w", err)
+	}
+	return nil
 }
 
 func (l *Layout) readIndex() (*v1.IndexManifest, error) {

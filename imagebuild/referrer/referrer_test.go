@@ -211,6 +211,13 @@ func TestTheSameEvidenceGivesTheSameLayout(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		blobs, err := os.ReadDir(filepath.Join(dir, "blobs", "sha256")) // no list of before is left
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, blob := range blobs {
+			b = append(b, blob.Name()+"\n"...)
+		}
 		return string(b)
 	}
 	if a, b := write("linux/amd64", "linux/arm64"), write("linux/arm64", "linux/amd64"); a != b {

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -47,6 +48,9 @@ func (a *app) imagesBuild(source *string) *cobra.Command {
 				return err
 			}
 			if layout != "" {
+				if built, err = adopted(tree.Lock(), built); err != nil {
+					return err
+				}
 				if err := component.WriteLayout(layout, built); err != nil {
 					return err
 				}
@@ -64,6 +68,19 @@ func (a *app) imagesBuild(source *string) *cobra.Command {
 	f.add(cmd)
 	cmd.Flags().StringVar(&layout, "layout", "", "also write the images, and with --gzip their SBOMs and provenance, into this OCI layout")
 	return cmd
+}
+
+// adopted gives images the index of the committed lock, where that names what was built: it may name
+// other platforms and forms beside. Without a lock they keep their own.
+func adopted(committed string, built []component.Built) ([]component.Built, error) {
+	l, err := lock.Load(committed)
+	if errors.Is(err, fs.ErrNotExist) {
+		return built, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return component.Adopt(l, built)
 }
 
 func (a *app) imagesDebian(source *string) *cobra.Command {
