@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -131,8 +132,7 @@ func TestTheCommittedLockIsValid(t *testing.T) {
 		"cni", "containerd", "containerd-shim", "coredns", "etcd", "kube-apiserver", "kube-controller-manager",
 		"kube-proxy", "kube-scheduler", "kubectl", "kubelet", "pause",
 	} {
-		all := l.ByName(name)
-		if len(all) == 0 || all[0].Unresolved != "" {
+		if !slices.ContainsFunc(l.ByName(name), func(i *Image) bool { return i.Unresolved == "" }) {
 			t.Errorf("no resolved image %s", name)
 		}
 	}
