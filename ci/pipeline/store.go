@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+
+	"slipway.build/slipway/imagebuild/buildcache"
 )
 
 // record is the result of a stage that has held, as it is kept under its key.
@@ -109,41 +111,8 @@ func (s store) save(key string, r *record) error {
 	return nil
 }
 
-// lockPoll is how often a held lock is tried again: flock cannot wait and be cancelled.
-const lockPoll = 200 * time.Millisecond
-
 // lock takes the exclusive lock of a file in locks/ across processes; waiting is called once if it
 // is held. It ends with the returned function, or with the process.
 func (s store) lock(ctx context.Context, name string, waiting func()) (func(), error) {
-	return Exclusive(ctx, filepath.Join(s.dir, "locks", name+".lock"), waiting)
-}
-
-// Exclusive takes a lock file's flock; waiting, which may be nil, is called once if it is held.
-// The lock ends with the returned function, or with the process.
-func Exclusive(ctx context.Context, file string, waiting func()) (func(), error) {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", file, err)
-	}
-	tick := time.NewTicker(lockPoll)
-	defer tick.Stop()
-	for first := true; ; first = false {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { _ = f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			_ = f.Close()
-			return nil, fmt.Errorf("lock %s: %w", file, err)
-		}
-		if first && waiting != nil {
-			waiting()
-		}
-		select {
-		case <-ctx.Done():
-			_ = f.Close()
-			return nil, context.Cause(ctx)
-		case <-tick.C:
-		}
-	}
+	return buildcache.Exclusive(ctx, filepath.Join(s.dir, "locks", name+".lock"), waiting)
 }

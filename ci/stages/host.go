@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"slipway.build/slipway/ci/pipeline"
+	"slipway.build/slipway/imagebuild/buildcache"
 )
 
 // claimLock is held by whoever has the product's names on this machine for a test: tests hold it,
@@ -24,7 +25,7 @@ func claim(ctx context.Context, s *pipeline.Step, state string) (release func(),
 	if os.Getuid() != 0 {
 		return nil, s.Unproven("a cluster on this machine needs root")
 	}
-	release, err = pipeline.Exclusive(ctx, claimLock, func() { s.Say("waits for a test that has the machine") })
+	release, err = buildcache.Exclusive(ctx, claimLock, func() { s.Say("waits for a test that has the machine") })
 	if err != nil {
 		return nil, err
 	}

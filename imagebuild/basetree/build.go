@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"slipway.build/slipway/imagebuild/buildcache"
 )
 
 // Options say how to build a tree.
@@ -55,7 +57,7 @@ func build(ctx context.Context, opts Options, r recipe, install installer) (stri
 	if err := os.MkdirAll(top, 0o755); err != nil {
 		return "", fmt.Errorf("build base tree: %w", err)
 	}
-	unlock, err := lock(ctx, filepath.Join(top, ".lock"))
+	unlock, err := buildcache.Exclusive(ctx, filepath.Join(top, ".lock"), nil)
 	if err != nil {
 		return "", fmt.Errorf("build base tree: %w", err)
 	}
@@ -98,33 +100,4 @@ func publish(work, tree string) error {
 		return err
 	}
 	return dir.Sync()
-}
-
-// lock takes the build lock, which the kernel gives back when its holder dies.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	taken := make(chan error, 1)
-	go func() { // ends with the lock, or when the file is closed below and flock is tried again
-		for {
-			err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
-			if err != unix.EINTR {
-				taken <- err
-				return
-			}
-		}
-	}()
-	select {
-	case err := <-taken:
-		if err != nil {
-			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-		return func() { f.Close() }, nil
-	case <-ctx.Done():
-		go func() { <-taken; f.Close() }()
-		return nil, fmt.Errorf("wait for another build: %w", ctx.Err())
-	}
 }

@@ -120,20 +120,6 @@ func TestAFailedInstallationLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestABuildThatWaitsForAnotherEndsWithItsContext(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "lock")
-	unlock, err := lock(context.Background(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := lock(ctx, path); !errors.Is(err, context.Canceled) {
-		t.Errorf("error = %v", err)
-	}
-	unlock()
-}
-
 func TestLinesOfDebootstrapAreSteps(t *testing.T) {
 	var got []Progress
 	last := follow(strings.NewReader(strings.Join([]string{

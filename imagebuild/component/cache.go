@@ -6,15 +6,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
-	"time"
 
 	"github.com/google/renameio/v2"
+
+	"slipway.build/slipway/imagebuild/buildcache"
 )
 
 // cache is one directory of entries. An entry is a directory named by the key of its inputs,
@@ -76,38 +75,9 @@ func (e entry) store(v any, work entry) error {
 	return nil
 }
 
-// lockPoll is how often a held lock of another process is tried again: flock has no other
-// way to wait and still be cancelled.
-const lockPoll = 200 * time.Millisecond
-
-// lock takes the exclusive lock of a key across processes; waiting is called once if it is
-// held. The lock ends with the returned function, or with the process.
+// lock takes the exclusive lock of a key across processes; waiting is called once if it is held.
 func (c cache) lock(ctx context.Context, key string, waiting func()) (func(), error) {
-	f, err := os.OpenFile(filepath.Join(c.dir, key+".lock"), os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("lock the build cache: %w", err)
-	}
-	tick := time.NewTicker(lockPoll)
-	defer tick.Stop()
-	for first := true; ; first = false {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { _ = f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			_ = f.Close()
-			return nil, fmt.Errorf("lock the build cache: %w", err)
-		}
-		if first {
-			waiting()
-		}
-		select {
-		case <-ctx.Done():
-			_ = f.Close()
-			return nil, context.Cause(ctx)
-		case <-tick.C:
-		}
-	}
+	return buildcache.Exclusive(ctx, filepath.Join(c.dir, key+".lock"), waiting)
 }
 
 func hasDigest(file, digest string) bool {

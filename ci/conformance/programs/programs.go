@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"golang.org/x/mod/sumdb/dirhash"
@@ -97,7 +96,7 @@ func Build(ctx context.Context, o Options) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return "", fmt.Errorf("open the build cache: %w; set SLIPWAY_CACHE to a directory that can be written", err)
 	}
-	unlock, err := lock(ctx, dir+".lock")
+	unlock, err := buildcache.Exclusive(ctx, dir+".lock", nil)
 	if err != nil {
 		return "", fmt.Errorf("wait for another build of the conformance tests: %w", err)
 	}
@@ -143,35 +142,5 @@ func (o Options) compile(ctx context.Context, dir string) error {
 func (o Options) say(form string, a ...any) {
 	if o.Report != nil {
 		o.Report(fmt.Sprintf(form, a...))
-	}
-}
-
-// lockPoll is how often a lock that another process holds is tried again: flock has no other
-// way to wait and still be cancelled.
-const lockPoll = 200 * time.Millisecond
-
-// lock takes the exclusive lock of a file across processes.
-func lock(ctx context.Context, file string) (func(), error) {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	tick := time.NewTicker(lockPoll)
-	defer tick.Stop()
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { _ = f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			_ = f.Close()
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-			_ = f.Close()
-			return nil, context.Cause(ctx)
-		case <-tick.C:
-		}
 	}
 }
