@@ -9,6 +9,7 @@ const (
 	ScanFact      = "scan"      // Scan
 	SignatureFact = "signature" // Signature
 	PublishedFact = "published" // Published
+	LockFact      = "lock"      // Lock
 	ChecksFact    = "checks"    // []Check
 )
 

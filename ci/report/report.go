@@ -38,6 +38,7 @@ type Report struct {
 	Tests     []Tests    `json:"tests"`
 	Scan      *Scan      `json:"scan"`                // null where nothing was scanned
 	Unscanned string     `json:"unscanned,omitempty"` // why nothing was
+	Lock      *Lock      `json:"lock"`                // null where its rules were not looked at
 	Signature *Signature `json:"signature"`
 	Published *Published `json:"published"`
 	Stages    []Stage    `json:"stages"`
@@ -124,6 +125,7 @@ func (r *Report) take(s *pipeline.StageResult, stage *Stage, before []Artifact) 
 	var scan Scan
 	var signature Signature
 	var published Published
+	var lock Lock
 	for _, f := range []struct {
 		name string
 		into any
@@ -138,6 +140,7 @@ func (r *Report) take(s *pipeline.StageResult, stage *Stage, before []Artifact) 
 		{ScanFact, &scan, func() { r.Scan = &scan }},
 		{SignatureFact, &signature, func() { r.Signature = &signature }},
 		{PublishedFact, &published, func() { r.Published = &published }},
+		{LockFact, &lock, func() { r.Lock = &lock }},
 		{ChecksFact, &stage.Checks, func() {}},
 	} {
 		there, err := s.Fact(f.name, f.into)

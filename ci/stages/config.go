@@ -28,6 +28,9 @@ type Config struct {
 	// Publish is where to publish: oci:DIRECTORY or a registry's host with a path; empty publishes
 	// nowhere, and there is no such stage.
 	Publish string
+	// From is the lock that clusters are on, whose step to this one is looked at as well; empty means
+	// that only the lock itself is.
+	From string
 	// Unscanned lets things be published that were not scanned for want of a database.
 	Unscanned bool
 	// State is the state directory of the cluster that is booted; empty means DefaultState.
@@ -71,6 +74,11 @@ func (c Config) sources(names ...string) []pipeline.Input {
 	return all
 }
 
+// day is an input of stages whose result changes with the calendar.
+func (c Config) day() pipeline.Input {
+	return pipeline.Parameter("day", c.Now().UTC().Format(time.DateOnly))
+}
+
 // New returns the pipeline.
 func New(c Config) (*pipeline.Graph, error) {
 	c, err := c.complete()
@@ -78,7 +86,7 @@ func New(c Config) (*pipeline.Graph, error) {
 		return nil, err
 	}
 	all := []pipeline.Stage{
-		c.programs(), c.images(), c.lock(), c.gate(), c.sbom(), c.sign(), c.reproduce(), c.scan(), c.lintOS(),
+		c.programs(), c.images(), c.lock(), c.gate(), c.sbom(), c.sign(), c.lintLock(), c.reproduce(), c.scan(), c.lintOS(),
 		c.conformanceTests(), c.boot(), c.e2e(), c.conformance(),
 	}
 	if c.Publish != "" {

@@ -25,7 +25,7 @@ func (c Config) images() pipeline.Stage {
 		platforms, forms = component.Platforms(), component.Forms()
 	}
 	return pipeline.Stage{
-		Name: "images", Title: "Build the component images", Version: 2, Deadline: 6 * time.Hour,
+		Name: "images", Title: "Build the component images", Version: 3, Deadline: 6 * time.Hour,
 		Inputs: append(c.sources("imagebuild"), pipeline.Path("images.yaml", c.in("images.yaml")), pipeline.Value("recipes", component.Recipes()),
 			pipeline.Parameter("images", strings.Join(names, " ")), pipeline.Parameter("platforms", strings.Join(platforms, " ")), pipeline.Value("forms", forms)),
 		Outputs: []string{"layout", "built", "lock"},
@@ -36,14 +36,15 @@ func (c Config) images() pipeline.Stage {
 			if err != nil {
 				return err
 			}
-			return c.writeImages(s, built)
+			return c.writeImages(ctx, s, built)
 		},
 	}
 }
 
-// writeImages makes the outputs: a layout, the lock of what was built, and that lock together with
+// writeImages makes the outputs: a layout, in which what is said about images in both forms is attached
+// to them, the lock of what was built, and that lock together with
 // what the committed one says of the same images beyond it.
-func (c Config) writeImages(s *pipeline.Step, built []component.Built) error {
+func (c Config) writeImages(ctx context.Context, s *pipeline.Step, built []component.Built) error {
 	committed, err := lock.Load(c.in("images.yaml"))
 	if err != nil {
 		return fmt.Errorf("the committed lock: %w", err)
@@ -54,6 +55,9 @@ func (c Config) writeImages(s *pipeline.Step, built []component.Built) error {
 	}
 	s.Say("%d images into one layout", len(built))
 	if err := component.WriteLayout(s.Out("layout"), adopted); err != nil {
+		return err
+	}
+	if err := component.AttachEvidence(ctx, s.Out("layout"), adopted); err != nil {
 		return err
 	}
 	for to, of := range map[string][]component.Built{"built": built, "lock": adopted} {

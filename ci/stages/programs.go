@@ -16,12 +16,12 @@ import (
 )
 
 // Programs are what `make build` makes.
-var programNames = [...]string{"slipway", "slipway-agent", "slipway-exec", "slipway-import", "slipwayd"}
+var programNames = [...]string{"slipway", "slipway-agent", "slipway-exec", "slipway-image-verifier", "slipway-import", "slipwayd"}
 
 // programs builds our own programs as `make build` does.
 func (c Config) programs() pipeline.Stage {
 	return pipeline.Stage{
-		Name: "programs", Title: "Build slipway, slipwayd and what goes on nodes", Version: 1, Deadline: 20 * time.Minute,
+		Name: "programs", Title: "Build slipway, slipwayd and what goes on nodes", Version: 2, Deadline: 20 * time.Minute,
 		Inputs:  c.sources("Makefile", "agent", "ci", "cmd", "components", "controlplane", "go.mod", "go.sum", "imagebuild", "units"),
 		Outputs: []string{"bin"},
 		Run: func(ctx context.Context, s *pipeline.Step) error {

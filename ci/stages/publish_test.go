@@ -26,20 +26,30 @@ import (
 // small is a pipeline that builds the smallest image, and publishes it.
 func small(t *testing.T, c Config, more ...pipeline.Stage) *pipeline.Graph {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("compiles an image with the locked toolchain; not in short mode")
-	}
-	var err error
-	c.Root, c.Images, c.Now = clone(t), []string{"pause"}, time.Now
-	if c, err = c.complete(); err != nil {
-		t.Fatal(err)
-	}
+	c = smallest(t, c)
 	all := append([]pipeline.Stage{c.images(), c.lock(), c.gate(), c.sign()}, more...)
 	g, err := pipeline.NewGraph(append(all, c.publish(all))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// smallest are the options of a pipeline that builds pause in a clone of its own.
+func smallest(t *testing.T, c Config) Config {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("compiles an image with the locked toolchain; not in short mode")
+	}
+	c.Root, c.Images = clone(t), []string{"pause"}
+	if c.Keys == "" {
+		c.Keys = t.TempDir()
+	}
+	c, err := c.complete()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // clone has what building pause needs of the repository, and a lock of it for all platforms.

@@ -42,7 +42,7 @@ func (c Config) scan() pipeline.Stage {
 	return pipeline.Stage{
 		Name: "scan", Title: "Look for known vulnerabilities in every program that is shipped", Version: 1, Deadline: time.Hour,
 		Inputs: append(c.sources(scan.ToolModule, "ci/accepted.yaml"), pipeline.Output("programs", "bin"), pipeline.Output("images", "built"), pipeline.Output("images", "layout"),
-			pipeline.Computed("database", c.databaseState), pipeline.Parameter("day", c.Now().UTC().Format(time.DateOnly))),
+			pipeline.Computed("database", c.databaseState), c.day()),
 		Run: func(ctx context.Context, s *pipeline.Step) error {
 			accepted, err := scan.ReadAccepted(c.in("ci", "accepted.yaml"))
 			if err != nil {

@@ -75,6 +75,7 @@ func (o *ciOptions) flags(cmd *cobra.Command) {
 	f.StringVar(&o.stages.Database, "vulndb", "", "vulnerability database, a directory or a URL (default: the Go project's)")
 	f.StringVar(&o.stages.Key, "key", "", "release key that signs (default: a local key, named as such)")
 	f.StringVar(&o.stages.Publish, "publish", "", "where to publish if all held: oci:DIRECTORY or a registry's HOST/PATH")
+	f.StringVar(&o.stages.From, "from-lock", "", "the lock that clusters are on, to check the step from there to images.yaml too")
 	f.BoolVar(&o.stages.Unscanned, "unscanned", false, "publish also what could not be scanned for vulnerabilities")
 	f.StringVar(&o.stages.State, "cluster-state", stages.DefaultState, "state directory of the cluster that is booted")
 }
