@@ -71,6 +71,9 @@ func scan(r io.ReadSeeker, size int64) (*contents, error) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
+		if errors.Is(err, tar.ErrHeader) && entries == 1 {
+			return nil, fault.Terminalf("not a whole tar archive: %w; a compressed one has to be decompressed first, for blobs are read where they lie", err)
+		}
 		if err != nil {
 			return nil, fault.Terminalf("not a whole tar archive: after %d entries: %w", entries-1, err)
 		}
@@ -92,7 +95,7 @@ func scan(r io.ReadSeeker, size int64) (*contents, error) {
 		end = offset
 		if header.Typeflag == tar.TypeReg {
 			if header.Size < 0 || header.Size > size-offset {
-				return nil, fault.Terminalf("archive entry %q is cut off: %d bytes of %d are there", name, size-offset, header.Size)
+				return nil, fault.Terminalf("archive entry %q is cut off: %d bytes of %d are there: %w", name, size-offset, header.Size, io.ErrUnexpectedEOF)
 			}
 			end = offset + (header.Size+blockSize-1)/blockSize*blockSize
 		}

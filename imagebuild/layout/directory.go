@@ -6,10 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 
 	"slipway.build/slipway/agent/fault"
 )
+
+// directory is the kind of a layout that is one.
+const directory = "directory"
 
 // openDirectory opens a layout in a directory. Names are looked up beneath it: a symbolic
 // link counts as a stray, wherever it leads.
@@ -18,7 +22,7 @@ func (l *Layout) openDirectory(dir string) error {
 	if err != nil {
 		return err
 	}
-	l.kind, l.close = "directory", root.Close
+	l.kind, l.close = directory, root.Close
 	l.open = func(name string) (*Blob, error) { return openFile(root, name) }
 	l.blobs = map[string]int64{}
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
@@ -76,4 +80,13 @@ func openFile(root *os.Root, name string) (*Blob, error) {
 		return nil, errors.Join(fault.Retriablef("%s was replaced while it was opened", name), f.Close())
 	}
 	return &Blob{SectionReader: io.NewSectionReader(f, 0, opened.Size()), close: f.Close}, nil
+}
+
+// File returns the path of a blob that was a file in a directory when the layout was opened. It is for
+// giving the file a second name: what it holds by then is not known.
+func (l *Layout) File(digest string) (string, bool) {
+	if _, there := l.blobs[digest]; !there || l.kind != directory {
+		return "", false
+	}
+	return filepath.Join(l.path, filepath.FromSlash(blobName(digest))), true
 }

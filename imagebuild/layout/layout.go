@@ -95,7 +95,7 @@ func (l *Layout) marker() error {
 	return nil
 }
 
-// Path is where the layout was opened, and Kind is "directory" or "archive".
+// Path is where the layout was opened.
 func (l *Layout) Path() string { return l.path }
 
 // Kind is "directory" or "archive".
@@ -104,11 +104,20 @@ func (l *Layout) Kind() string { return l.kind }
 // Close releases the layout.
 func (l *Layout) Close() error { return l.close() }
 
-// Index returns the layout's own index, which names what is in it.
-func (l *Layout) Index() (*v1.IndexManifest, error) {
+// RawIndex returns index.json as it is now.
+func (l *Layout) RawIndex() ([]byte, error) {
 	text, err := l.small("index.json")
 	if err != nil {
 		return nil, fmt.Errorf("OCI layout %s: %w", l.path, err)
+	}
+	return text, nil
+}
+
+// Index returns the layout's own index, which names what is in it.
+func (l *Layout) Index() (*v1.IndexManifest, error) {
+	text, err := l.RawIndex()
+	if err != nil {
+		return nil, err
 	}
 	index, err := v1.ParseIndexManifest(bytes.NewReader(text))
 	if err != nil {
@@ -143,7 +152,7 @@ func (l *Layout) Blob(digest string) (*Blob, error) {
 	}
 	b, err := l.open(blobName(digest))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("blob %s is not in %s: %w", digest, l.path, fs.ErrNotExist)
+		return nil, fmt.Errorf("blob %s is not there: OCI layout %s is incomplete, or the digest is of another image: %w", digest, l.path, fs.ErrNotExist)
 	}
 	return b, err
 }

@@ -122,6 +122,7 @@ func (o BuildOptions) derive(ctx context.Context, from, to transport.Reference, 
 	if err != nil {
 		return nil, fmt.Errorf("base: %w", err)
 	}
+	defer base.Close()
 	o.Progress("derive")
 	image, err := Derive(base, layer)
 	if err != nil {

@@ -63,6 +63,11 @@ func open(t *testing.T, text, architecture string) *transport.Image {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := image.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return image
 }
 
@@ -281,9 +286,9 @@ func TestWhatCannotBeBuiltIsRefusedAndNothingIsWritten(t *testing.T) {
 		"a digest that is none":                {func(*testing.T) string { return dir + "@sha256:ab" }, nil, "no sha256 digest"},
 		"a layer that is missing":              {damaged(dir, pinned, second, os.Remove), nil, "layer 2 of 4"},
 		"a layer that is cut off":              {damaged(dir, pinned, second, func(p string) error { return os.Truncate(p, 100) }), nil, "100 bytes"},
-		"a layer with a flipped bit":           {damaged(dir, pinned, second, flip), nil, "its bytes have digest"},
-		"a manifest with a flipped bit":        {damaged(dir, pinned, pinned[len(pinned)-64:], flip), nil, "its bytes have digest"},
-		"a configuration with a flipped bit":   {damaged(dir, pinned, manifest.Config.Digest.Hex, flip), nil, "its bytes have digest"},
+		"a layer with a flipped bit":           {damaged(dir, pinned, second, flip), nil, "expected digest sha256:"},
+		"a manifest with a flipped bit":        {damaged(dir, pinned, pinned[len(pinned)-64:], flip), nil, "expected digest sha256:"},
+		"a configuration with a flipped bit":   {damaged(dir, pinned, manifest.Config.Digest.Hex, flip), nil, "expected digest sha256:"},
 		"a layout without its index":           {damaged(dir, pinned, "../../index.json", os.Remove), nil, "index.json"},
 		"a directory that is no layout":        {func(t *testing.T) string { return t.TempDir() + "@" + indexDigest }, nil, "no OCI layout"},
 		"an archive that is cut off":           {cutArchive(dir, pinned), nil, "unexpected EOF"},

@@ -2,10 +2,10 @@ package osimage
 
 import (
 	"fmt"
-	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	ocilayout "slipway.build/slipway/imagebuild/layout"
 )
 
 // maxLayers is how many layers containers/storage on the node can hold.
@@ -46,9 +46,6 @@ func Derive(base v1.Image, layer *Layer) (v1.Image, error) {
 // finalDiffID is the label that an image with an encapsulated ostree commit has.
 const finalDiffID = "ostree.final-diffid"
 
-// known are the types of layers that rpm-ostree and bootc import (ostree-ext, unencapsulate.rs).
-var known = []types.MediaType{types.OCILayer, types.OCIUncompressedLayer, types.OCILayerZStd, types.DockerLayer, types.DockerUncompressedLayer}
-
 // checkBase refuses a base from which no node could boot or take the layer.
 func checkBase(manifest *v1.Manifest, config *v1.ConfigFile, architecture string) error {
 	diffIDs := config.RootFS.DiffIDs
@@ -59,7 +56,7 @@ func checkBase(manifest *v1.Manifest, config *v1.ConfigFile, architecture string
 		return fmt.Errorf("the base has %d layers; a node can hold %d with ours", len(diffIDs), maxLayers)
 	}
 	for i, l := range manifest.Layers {
-		if !slices.Contains(known, l.MediaType) {
+		if !ocilayout.IsLayer(l.MediaType) {
 			return fmt.Errorf("layer %d of %d of the base is of type %q, which no node imports (known are tar, tar+gzip and tar+zstd)", i+1, len(manifest.Layers), l.MediaType)
 		}
 	}

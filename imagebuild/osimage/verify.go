@@ -92,6 +92,7 @@ func (o VerifyOptions) verify(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer image.Close()
 	if err := o.compareImage(r, image); err != nil {
 		return nil, err
 	}
@@ -227,6 +228,7 @@ func (o VerifyOptions) compareBase(ctx context.Context, r *Report, layer *Layer,
 	if err != nil {
 		return fmt.Errorf("base: %w", err)
 	}
+	defer base.Close()
 	derived, err := Derive(base, layer)
 	if err != nil {
 		return err

@@ -9,14 +9,17 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
+
+	ocilayout "slipway.build/slipway/imagebuild/layout"
 )
 
 // writeImage writes an image's blobs, several at a time, and its manifest.
-func writeImage(ctx context.Context, to layoutDir, image v1.Image, base *Image) error {
+func writeImage(ctx context.Context, dir string, image v1.Image, base *Image) error {
 	manifest, err := image.Manifest()
 	if err != nil {
 		return err
@@ -41,7 +44,7 @@ func writeImage(ctx context.Context, to layoutDir, image v1.Image, base *Image) 
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := writeLayer(ctx, to, image, base, desc); err != nil {
+			if err := writeLayer(ctx, dir, image, base, desc); err != nil {
 				return fmt.Errorf("layer %d of %d: %w", n+1, len(manifest.Layers), err)
 			}
 			return nil
@@ -54,13 +57,13 @@ func writeImage(ctx context.Context, to layoutDir, image v1.Image, base *Image) 
 	if err != nil {
 		return err
 	}
-	return errors.Join(write(to.path(manifest.Config.Digest), config), write(to.path(digest), raw))
+	return errors.Join(write(blobFile(dir, manifest.Config.Digest), config), write(blobFile(dir, digest), raw))
 }
 
-func writeLayer(ctx context.Context, to layoutDir, image v1.Image, base *Image, desc v1.Descriptor) error {
+func writeLayer(ctx context.Context, dir string, image v1.Image, base *Image, desc v1.Descriptor) error {
 	if base != nil {
 		if path, there := base.Path(desc.Digest); there {
-			linked, err := link(path, to.path(desc.Digest), desc)
+			linked, err := link(path, blobFile(dir, desc.Digest), desc)
 			if linked || err != nil {
 				return err
 			}
@@ -75,7 +78,12 @@ func writeLayer(ctx context.Context, to layoutDir, image v1.Image, base *Image, 
 		return err
 	}
 	defer r.Close()
-	return stream(ctx, to.path(desc.Digest), r, desc)
+	return stream(ctx, blobFile(dir, desc.Digest), r, desc)
+}
+
+// blobFile is where a layout has a blob.
+func blobFile(dir string, digest v1.Hash) string {
+	return filepath.Join(dir, "blobs", digest.Algorithm, digest.Hex)
 }
 
 // link gives a blob a second name, and reads it to see that it is what its digest says. It
@@ -83,6 +91,13 @@ func writeLayer(ctx context.Context, to layoutDir, image v1.Image, base *Image, 
 func link(from, to string, desc v1.Descriptor) (bool, error) {
 	if err := os.Link(from, to); err != nil {
 		return false, nil // of another file system, or not in the base: it is read instead
+	}
+	st, err := os.Lstat(to)
+	if err != nil {
+		return true, err
+	}
+	if !st.Mode().IsRegular() {
+		return true, fmt.Errorf("blob %s is no regular file", desc.Digest)
 	}
 	f, err := os.Open(to)
 	if err != nil {
@@ -114,7 +129,7 @@ func check(w io.Writer, r io.Reader, desc v1.Descriptor) error {
 		return fmt.Errorf("blob %s has %s bytes and should have %d", desc.Digest, atLeast(n, desc.Size), desc.Size)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != desc.Digest.Hex {
-		return fmt.Errorf("blob %s: its bytes have digest sha256:%s", desc.Digest, got)
+		return fmt.Errorf("blob %s: %w", desc.Digest, &ocilayout.DigestError{Expected: desc.Digest.String(), Found: "sha256:" + got})
 	}
 	return nil
 }

@@ -2,36 +2,39 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	ocilayout "slipway.build/slipway/imagebuild/layout"
 )
 
-// Image is one platform's image, where it lies.
+// Image is one platform's image, where it lies. Its layers can be read until it is closed.
 type Image struct {
 	v1.Image
-	Reference Reference // its digest may be that of an index that the image is in
-	Name      string    // in the index of a layout: "repository:tag"; may be empty
-	blobs     blobs     // nil for one in a registry
+	Reference Reference         // its digest may be that of an index that the image is in
+	Name      string            // in the index of a layout: "repository:tag"; may be empty
+	layout    *ocilayout.Layout // nil for one in a registry
 }
 
-// Path returns the file of a blob, when the image lies in a layout.
-func (i *Image) Path(digest v1.Hash) (string, bool) {
-	if l, ok := i.blobs.(layoutDir); ok {
-		return l.path(digest), true
+// Close releases the layout or the archive that the image lies in.
+func (i *Image) Close() error {
+	if i.layout == nil {
+		return nil
 	}
-	return "", false
+	return i.layout.Close()
 }
 
-// blobs gives what a layout holds, by digest.
-type blobs interface {
-	open(digest v1.Hash) (io.ReadCloser, int64, error)
-	index() ([]byte, error)
+// Path returns the file of a blob, when the image lies in a layout's directory.
+func (i *Image) Path(digest v1.Hash) (string, bool) {
+	if i.layout == nil {
+		return "", false
+	}
+	return i.layout.File(digest.String())
 }
 
 // Options say how to reach an image.
@@ -49,33 +52,24 @@ func (o Options) Remote(ctx context.Context) []remote.Option {
 	return opts
 }
 
-// maxManifest bounds manifests and configurations: 4 MiB, as the distribution specification has it.
-const maxManifest = 4 << 20
-
 // Open finds an image. Its manifest and configuration are read and held against their digests; its
-// layers are read when they are asked for. An index is resolved to linux and the architecture.
+// layers are read when they are asked for. An index is resolved to linux and the architecture. The caller closes the image.
 func Open(ctx context.Context, ref Reference, opts Options) (*Image, error) {
 	var i *Image
 	var err error
 	switch ref.Kind {
 	case Registry:
 		i, err = openRemote(ctx, ref, opts)
-	case Layout:
-		var l layoutDir
-		if l, err = newLayout(ref.Path); err == nil {
-			i, err = openLayout(ref, l, opts)
-		}
-	case Archive:
-		var a *archive
-		if a, err = newArchive(ref.Path); err == nil {
-			i, err = openLayout(ref, a, opts)
-		}
+	case Layout, Archive:
+		i, err = openLayout(ref, opts)
+	default:
+		err = errors.New("it is neither a layout nor an archive nor a registry")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
 	}
 	if _, err := i.ConfigFile(); err != nil {
-		return nil, fmt.Errorf("%s: configuration: %w", ref, err)
+		return nil, errors.Join(fmt.Errorf("%s: configuration: %w", ref, err), i.Close())
 	}
 	return i, nil
 }
@@ -106,12 +100,4 @@ func openRemote(ctx context.Context, ref Reference, opts Options) (*Image, error
 		return nil, err
 	}
 	return &Image{Image: image, Reference: ref}, nil
-}
-
-// mediaType is of a manifest that need not say it itself.
-func mediaType(said types.MediaType, described types.MediaType) types.MediaType {
-	if said != "" {
-		return said
-	}
-	return described
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/renameio/v2"
+
+	ocilayout "slipway.build/slipway/imagebuild/layout"
 )
 
 // resolve picks the one image of an index for linux and an architecture. Of several (compressions of the same
@@ -46,8 +48,8 @@ func newIndex() *index {
 	return &index{top: map[string]json.RawMessage{"schemaVersion": json.RawMessage("2"), "mediaType": json.RawMessage(`"` + types.OCIImageIndex + `"`)}}
 }
 
-func readIndex(dir string) (*index, error) {
-	raw, err := layoutDir(dir).index()
+func readIndex(l *ocilayout.Layout) (*index, error) {
+	raw, err := l.RawIndex()
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +83,7 @@ func (i *index) add(image v1.Image, tag string) error {
 	}
 	desc.ArtifactType = manifest.ArtifactType
 	if tag != "" {
-		desc.Annotations = map[string]string{refName: tag}
+		desc.Annotations = map[string]string{ocilayout.RefName: tag}
 	}
 	raw, err := json.Marshal(desc)
 	if err != nil {
@@ -93,7 +95,7 @@ func (i *index) add(image v1.Image, tag string) error {
 		if err := json.Unmarshal(m, &d); err != nil {
 			return fmt.Errorf("index.json: %w", err)
 		}
-		if d.Digest == desc.Digest || tag != "" && d.Annotations[refName] == tag {
+		if d.Digest == desc.Digest || tag != "" && d.Annotations[ocilayout.RefName] == tag {
 			continue
 		}
 		keep = append(keep, m)

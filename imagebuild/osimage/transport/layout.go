@@ -1,127 +1,61 @@
 package transport
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	ocilayout "slipway.build/slipway/imagebuild/layout"
 )
 
-// layoutDir is the directory of an OCI layout.
-type layoutDir string
+// kinds are what the layouts call themselves.
+var kinds = map[Kind]string{Layout: "directory", Archive: "archive"}
 
-func newLayout(dir string) (layoutDir, error) {
-	text, err := os.ReadFile(filepath.Join(dir, "oci-layout"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", errors.New("it is no OCI layout: there is no file oci-layout in it")
-	}
-	if err != nil {
-		return "", err
-	}
-	return layoutDir(dir), checkVersion(text)
-}
-
-func checkVersion(text []byte) error {
-	var version struct{ ImageLayoutVersion string }
-	if err := json.Unmarshal(text, &version); err != nil {
-		return fmt.Errorf("oci-layout: %w", err)
-	}
-	if version.ImageLayoutVersion != "1.0.0" {
-		return fmt.Errorf("oci-layout: version %q is none that is known (1.0.0)", version.ImageLayoutVersion)
-	}
-	return nil
-}
-
-func (l layoutDir) path(digest v1.Hash) string {
-	return filepath.Join(string(l), "blobs", digest.Algorithm, digest.Hex)
-}
-
-func (l layoutDir) open(digest v1.Hash) (io.ReadCloser, int64, error) {
-	f, err := os.Open(l.path(digest))
-	if err != nil {
-		return nil, 0, err
-	}
-	st, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return nil, 0, err
-	}
-	return f, st.Size(), nil
-}
-
-func (l layoutDir) index() ([]byte, error) { return readFile(filepath.Join(string(l), "index.json")) }
-
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+// openLayout finds the image of a reference in a layout or an archive. One that is not pinned has to be the only one for
+// the architecture.
+func openLayout(ref Reference, opts Options) (*Image, error) {
+	l, err := ocilayout.Open(ref.Path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	return readBounded(f)
+	i, err := find(l, ref, opts)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return i, nil
 }
 
-func readBounded(r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxManifest+1))
-	if err == nil && len(data) > maxManifest {
-		err = fmt.Errorf("it is larger than %d bytes", maxManifest)
+func find(l *ocilayout.Layout, ref Reference, opts Options) (*Image, error) {
+	if l.Kind() != kinds[ref.Kind] {
+		return nil, fmt.Errorf("it is meant to be an OCI %s and is an OCI layout's %s", ref.Kind, l.Kind())
 	}
-	return data, err
-}
-
-// openLayout finds the image of a reference in a layout. One that is not pinned has to be the only one for
-// the architecture.
-func openLayout(ref Reference, b blobs, opts Options) (*Image, error) {
-	raw, err := b.index()
+	index, err := l.Index()
 	if err != nil {
-		return nil, fmt.Errorf("index.json: %w", err)
-	}
-	index, err := v1.ParseIndexManifest(bytes.NewReader(raw))
-	if err != nil {
-		return nil, fmt.Errorf("index.json: %w", err)
+		return nil, err
 	}
 	desc, err := named(index, ref.Digest)
 	if err != nil {
 		return nil, err
 	}
-	called := desc.Annotations[refName]
-	manifest, err := readBlob(b, desc.Digest)
+	called := desc.Annotations[ocilayout.RefName]
+	manifest, err := l.ReadBlob(desc.Digest.String())
 	if err != nil {
 		return nil, err
 	}
-	kind := mediaType(said(manifest), desc.MediaType)
-	if kind.IsIndex() {
+	if ocilayout.MediaType(manifest, desc.MediaType).IsIndex() {
 		if desc, err = resolve(manifest, opts.Architecture); err != nil {
 			return nil, err
 		}
-		if manifest, err = readBlob(b, desc.Digest); err != nil {
-			return nil, err
-		}
-		kind = mediaType(said(manifest), desc.MediaType)
 	}
-	if !kind.IsImage() {
-		return nil, fmt.Errorf("%s is of type %q, which is no image", desc.Digest, kind)
-	}
-	image, err := partial.CompressedToImage(&stored{blobs: b, manifest: manifest, mediaType: kind})
+	image, err := l.Image(desc)
 	if err != nil {
 		return nil, err
 	}
-	return &Image{Image: image, Reference: ref, Name: called, blobs: b}, nil
-}
-
-func said(manifest []byte) types.MediaType {
-	var m struct{ MediaType types.MediaType }
-	_ = json.Unmarshal(manifest, &m) // what is no JSON says nothing, and is refused when it is parsed
-	return m.MediaType
+	return &Image{Image: image, Reference: ref, Name: called, layout: l}, nil
 }
 
 // named is the descriptor of a digest, which may be of an image within an index.
@@ -151,7 +85,7 @@ func named(index *v1.IndexManifest, digest v1.Hash) (v1.Descriptor, error) {
 // isImage tells images from signatures and referrers. Some writers give an image the type of its
 // configuration for an artifact's.
 func isImage(d v1.Descriptor) bool {
-	if !d.MediaType.IsImage() && !d.MediaType.IsIndex() || signatureTag.MatchString(d.Annotations[refName]) {
+	if !d.MediaType.IsImage() && !d.MediaType.IsIndex() || signatureTag.MatchString(d.Annotations[ocilayout.RefName]) {
 		return false
 	}
 	return d.ArtifactType == "" || types.MediaType(d.ArtifactType).IsConfig()
@@ -159,35 +93,3 @@ func isImage(d v1.Descriptor) bool {
 
 // signatureTag is the tag of a signature, and of a list of referrers.
 var signatureTag = regexp.MustCompile(`(^|:)sha256-[0-9a-f]{64}(\.[a-z]+)?$`)
-
-// readBlob reads a manifest or configuration whole and holds it against its digest.
-func readBlob(b blobs, digest v1.Hash) ([]byte, error) {
-	r, _, err := b.open(digest)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("blob %s is not there: the layout is incomplete, or the digest is of another image", digest)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	data, err := readBounded(r)
-	if err != nil {
-		return nil, fmt.Errorf("blob %s: %w", digest, err)
-	}
-	if got, _, _ := v1.SHA256(bytes.NewReader(data)); got != digest {
-		return nil, fmt.Errorf("blob %s: its bytes have digest %s", digest, got)
-	}
-	return data, nil
-}
-
-// IsLayout says whether a directory is an OCI layout.
-func IsLayout(dir string) bool {
-	_, err := newLayout(dir)
-	return err == nil
-}
-
-// IsArchive says whether a file is an OCI archive, and no other tar.
-func IsArchive(file string) bool {
-	_, err := newArchive(file)
-	return err == nil
-}

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,22 +39,6 @@ func TestReferencesAreToldApart(t *testing.T) {
 			t.Errorf("%q is %+v", text, got)
 		}
 	}
-}
-
-func FuzzScanArchive(f *testing.F) {
-	f.Add([]byte(strings.Repeat("x", 1024)))
-	f.Add(make([]byte, 1024))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		a := &archive{members: map[string]member{}}
-		if err := a.scan(bytes.NewReader(data)); err != nil {
-			return
-		}
-		for name, m := range a.members {
-			if m.offset < 0 || m.size < 0 || m.offset > int64(len(data)) {
-				t.Fatalf("%s at %d, %d bytes of %d", name, m.offset, m.size, len(data))
-			}
-		}
-	})
 }
 
 func FuzzIndex(f *testing.F) {

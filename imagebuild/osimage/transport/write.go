@@ -13,6 +13,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"golang.org/x/sys/unix"
+
+	ocilayout "slipway.build/slipway/imagebuild/layout"
 )
 
 // Output is what is written: an image with what belongs to it.
@@ -30,9 +32,6 @@ type Output struct {
 	// replaced first. Registries have none.
 	Files map[string][]byte
 }
-
-// refName is the annotation that names an image in a layout's index.
-const refName = "org.opencontainers.image.ref.name"
 
 // Write puts an output where the reference leads. In a layout everything has been synced to the disk when the
 // image is named; a directory that is not there appears in one step.
@@ -99,9 +98,6 @@ func writeLayout(ctx context.Context, dir string, out Output) error {
 			return err
 		}
 	default:
-		if _, err := newLayout(dir); err != nil {
-			return fmt.Errorf("the directory is not empty, and %w", err)
-		}
 		return extend(ctx, dir, half, out)
 	}
 	err = fill(ctx, half, out)
@@ -135,7 +131,12 @@ func fill(ctx context.Context, dir string, out Output) error {
 // extend fills a layout of its own beside the one that is there, moves what is new over, and replaces the index
 // last: whenever it is killed, the layout names complete images only.
 func extend(ctx context.Context, dir, half string, out Output) error {
-	index, err := readIndex(dir)
+	there, err := ocilayout.Open(dir)
+	if err != nil {
+		return fmt.Errorf("the directory is not empty: %w", err)
+	}
+	defer there.Close()
+	index, err := readIndex(there)
 	if err != nil {
 		return err
 	}
@@ -149,7 +150,7 @@ func extend(ctx context.Context, dir, half string, out Output) error {
 	if err == nil && out.Attach != nil {
 		err = out.Attach(ctx, dir)
 		if err == nil {
-			index, err = readIndex(dir) // which has the signatures by now
+			index, err = readIndex(there) // which has the signatures by now
 		}
 		if err == nil {
 			err = index.add(out.Image, out.Name)
@@ -165,7 +166,7 @@ func content(ctx context.Context, dir string, out Output, index *index) error {
 	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o755); err != nil {
 		return err
 	}
-	if err := writeImage(ctx, layoutDir(dir), out.Image, out.Base); err != nil {
+	if err := writeImage(ctx, dir, out.Image, out.Base); err != nil {
 		return err
 	}
 	if err := index.add(out.Image, out.Name); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"slipway.build/slipway/imagebuild/layout"
 	"slipway.build/slipway/imagebuild/osimage/lint"
 	"slipway.build/slipway/imagebuild/osimage/transport"
 )
@@ -58,12 +59,12 @@ func subject(ctx context.Context, text, base, arch string) (*lint.Subject, error
 		return nil, usageError{err}
 	}
 	switch {
-	case ref.Kind == transport.Layout && !transport.IsLayout(ref.Path):
+	case ref.Kind == transport.Layout && !layout.Is(ref.Path):
 		if _, err := os.Stat(ref.Path); err != nil {
 			return nil, usageError{err}
 		}
 		return lint.FromDirectory(ref.Path)
-	case ref.Kind == transport.Archive && !transport.IsArchive(ref.Path):
+	case ref.Kind == transport.Archive && !layout.Is(ref.Path):
 		f, err := os.Open(ref.Path)
 		if err != nil {
 			return nil, err
@@ -76,6 +77,7 @@ func subject(ctx context.Context, text, base, arch string) (*lint.Subject, error
 	if err != nil {
 		return nil, err
 	}
+	defer image.Close()
 	var below *transport.Image
 	if base != "" {
 		ref, err := transport.Parse(base)
@@ -85,6 +87,7 @@ func subject(ctx context.Context, text, base, arch string) (*lint.Subject, error
 		if below, err = transport.Open(ctx, ref, opts); err != nil {
 			return nil, err
 		}
+		defer below.Close()
 	}
 	return lint.FromImage(ctx, image, below)
 }
