@@ -5,14 +5,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"slipway.build/slipway/imagebuild/component"
+	"slipway.build/slipway/imagebuild/component/gzip"
 )
 
 // names are the components whose binaries are packed.
 func names() []string {
-	return []string{"kube-apiserver", "kube-controller-manager", "kubelet", "kube-proxy", "etcd"}
+	return []string{"prometheus", "kube-apiserver", "coredns", "kube-controller-manager", "kubelet"}
 }
 
 // changed is the one that differs in the second scenario.
@@ -57,13 +59,15 @@ func bench(ctx context.Context, source, dir string, rounds int) error {
 func order(round int, dir string) []contender {
 	all := []contender{
 		&slipway{store: filepath.Join(dir, "stores", "slipway"), forms: []component.Form{component.Gzip}},
-		&buildah{store: filepath.Join(dir, "stores", "buildah")},
+		&buildah{store: filepath.Join(dir, "stores", "buildah"), label: "buildah"},
 	}
 	if round%2 == 1 {
 		all[0], all[1] = all[1], all[0]
 	}
-	if round == 0 { // slow and always the same: once is enough
-		all = append(all, &slipway{store: filepath.Join(dir, "stores", "both"), forms: component.Forms()})
+	if round == 0 { // for comparison: once is enough
+		all = append(all,
+			&buildah{store: filepath.Join(dir, "stores", "level"), label: "buildah, our level", push: []string{"--compression-level", strconv.Itoa(gzip.Level)}},
+			&slipway{store: filepath.Join(dir, "stores", "both"), forms: component.Forms()})
 	}
 	return all
 }

@@ -55,9 +55,12 @@ func (s *slipway) run(ctx context.Context, files, registry string) error {
 
 // buildah builds with its layer cache on, without a build container (nothing is run in one), on
 // overlayfs, and pushes what it has built: all as its manual has it.
-type buildah struct{ store string }
+type buildah struct {
+	store, label string
+	push         []string // options of buildah push
+}
 
-func (b *buildah) name() string { return "buildah" }
+func (b *buildah) name() string { return b.label }
 
 func (b *buildah) run(ctx context.Context, files, registry string) error {
 	if err := os.MkdirAll(b.store, 0o700); err != nil {
@@ -72,7 +75,8 @@ func (b *buildah) run(ctx context.Context, files, registry string) error {
 		if err := b.command(ctx, "build", "--quiet", "--layers", "--isolation=chroot", "-t", "slipway/"+n, "-f", recipe, files); err != nil {
 			return err
 		}
-		if err := b.command(ctx, "push", "--quiet", "--tls-verify=false", "localhost/slipway/"+n, "docker://"+registry+"/slipway/"+n+":v1.0.0"); err != nil {
+		push := append([]string{"push", "--quiet", "--tls-verify=false"}, b.push...)
+		if err := b.command(ctx, append(push, "localhost/slipway/"+n, "docker://"+registry+"/slipway/"+n+":v1.0.0")...); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"slipway.build/slipway/imagebuild/component/gzip"
 )
 
 // report collects times by scenario and contender.
@@ -45,7 +47,7 @@ func (r *report) print() {
 		fmt.Printf("%-24s %10.2f s %10.2f s %11.1f MB\n", c, r.median("cold", c), r.median("one changed", c), float64(r.sizes[c])/1e6)
 	}
 	fmt.Println("\nBoth compress with gzip on all cores: buildah with klauspost/pgzip at its default level, slipway with")
-	fmt.Println("klauspost/compress at level 5 in blocks of 1 MiB, deterministically. Both find unchanged files by their")
+	fmt.Printf("klauspost/compress at level %d in blocks of 1 MiB, deterministically. Both find unchanged files by their\n", gzip.Level)
 	fmt.Println("sums. slipway reads its layers back and holds them against what was declared; buildah's have no such check.")
 	fmt.Printf("ratio images %.1f\n", r.median("cold", "buildah")/r.median("cold", "slipway"))
 	fmt.Printf("ratio images-incremental %.1f\n", r.median("one changed", "buildah")/r.median("one changed", "slipway"))

@@ -36,12 +36,13 @@ func (b *blob) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// commit makes the blob durable, read-only and visible under its digest.
+// commit makes the blob read-only and visible under its digest. It does not wait for the disk:
+// whoever takes a blob from the cache reads it against its digest first, so one that a power cut
+// has torn is made again.
 func (b *blob) commit() (v1.Hash, int64, error) {
 	h := v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(b.sum.Sum(nil))}
 	for _, step := range []func() error{
 		func() error { return b.file.Chmod(0o444) },
-		b.file.Sync,
 		func() error { return os.Rename(b.file.Name(), filepath.Join(b.dir, h.Hex)) },
 	} {
 		if err := step(); err != nil {

@@ -3,11 +3,8 @@ package component
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -81,16 +78,8 @@ func (c cache) lock(ctx context.Context, key string, waiting func()) (func(), er
 }
 
 func hasDigest(file, digest string) bool {
-	f, err := os.Open(file)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return false
-	}
-	return digest == "sha256:"+hex.EncodeToString(sum.Sum(nil))
+	sum, _, err := hashFile(file)
+	return err == nil && digest == "sha256:"+sum
 }
 
 // writeChanged replaces a file's contents in one step, if they differ.

@@ -63,6 +63,11 @@ func hashFile(name string) (sum string, size int64, err error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	size, err = io.Copy(h, f)
+	size, err = copyAll(h, f)
 	return hex.EncodeToString(h.Sum(nil)), size, err
+}
+
+// copyAll reads in pieces that stay within a core's cache.
+func copyAll(w io.Writer, f *os.File) (int64, error) {
+	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{f}, make([]byte, 256<<10))
 }

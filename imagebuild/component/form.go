@@ -3,6 +3,7 @@ package component
 import (
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/zstd"
@@ -36,6 +37,15 @@ func (f Form) mediaType() types.MediaType {
 		return types.OCILayer
 	}
 	return types.OCILayerZStd
+}
+
+// encoder names the parameters of a form's compressor that have changed since format was raised,
+// so that the other form need not be packed again.
+func (f Form) encoder() string {
+	if f == Gzip {
+		return "level " + strconv.Itoa(gzip.Level)
+	}
+	return ""
 }
 
 // compressor returns a writer that compresses to w. The bytes depend on the input alone, not on

@@ -121,7 +121,7 @@ func copyInto(w io.Writer, file string) error {
 		return err
 	}
 	defer f.Close()
-	_, err = io.CopyBuffer(struct{ io.Writer }{w}, f, make([]byte, 1<<20))
+	_, err = copyAll(w, f)
 	return err
 }
 

@@ -37,9 +37,10 @@ func newImage(r *Recipe, platform string, contents []content) image {
 
 func (i image) key(f Form) string {
 	return hashKey(struct {
-		Form  Form
-		Image image
-	}{f, i})
+		Form    Form
+		Encoder string `json:",omitempty"`
+		Image   image
+	}{f, f.encoder(), i})
 }
 
 // packed is one form of an image in the cache: blobs by their digests.

@@ -1,25 +1,11 @@
 package gzip
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"io"
 	"runtime"
-
-	"github.com/klauspost/compress/flate"
-)
-
-// The parameters of the stream; every one of them decides its bytes.
-const (
-	// Level is the level of github.com/klauspost/compress/flate.
-	Level = 5
-	// blockSize is what one core compresses at a time.
-	blockSize = 1 << 20
-	// windowSize is how far back deflate refers (RFC 1951).
-	windowSize = 32 << 10
 )
 
 // header is RFC 1952's: deflate, no name, no time, an unknown operating system.
@@ -29,36 +15,27 @@ func header() []byte { return []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff} }
 // for the cores that still work.
 type Writer struct {
 	w       io.Writer
-	block   []byte
-	window  []byte // the end of the block before
+	lane    *lane // the block that is being filled
+	idle    []*lane
+	pending []*lane // in their order
+	bound   int
 	crc     uint32
 	size    uint32
 	begun   bool
-	pending []*work // in their order
-	bound   int
 	err     error
-}
-
-// work is one block on its way.
-type work struct {
-	done chan struct{}
-	out  bytes.Buffer
-	err  error
 }
 
 // NewWriter returns a writer that compresses to w on as many cores as Go may use.
 func NewWriter(w io.Writer) *Writer {
-	return &Writer{w: w, bound: runtime.GOMAXPROCS(0), block: make([]byte, 0, blockSize)}
+	return &Writer{w: w, bound: runtime.GOMAXPROCS(0), lane: newLane()}
 }
 
 // Write takes a copy of p. An error may be that of an earlier block.
 func (z *Writer) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 && z.err == nil {
-		room := min(blockSize-len(z.block), len(p))
-		z.block = append(z.block, p[:room]...)
-		p = p[room:]
-		if len(z.block) == blockSize {
+		p = p[z.lane.fill(p):]
+		if z.lane.full() {
 			z.start(false)
 		}
 	}
@@ -67,53 +44,44 @@ func (z *Writer) Write(p []byte) (int, error) {
 
 // start hands the block to a core of its own, and waits for the oldest when all are busy.
 func (z *Writer) start(last bool) {
-	z.crc = crc32.Update(z.crc, crc32.IEEETable, z.block)
-	z.size += uint32(len(z.block)) // modulo 2^32, as RFC 1952 wants it
+	block := z.lane.block
+	z.crc = crc32.Update(z.crc, crc32.IEEETable, block)
+	z.size += uint32(len(block)) // modulo 2^32, as RFC 1952 wants it
 	for len(z.pending) >= z.bound {
 		z.finish()
 	}
-	job := &work{done: make(chan struct{})}
-	block, window := z.block, z.window
-	go func() {
-		defer close(job.done)
-		job.err = compress(&job.out, block, window, last)
-	}()
-	z.pending = append(z.pending, job)
-	z.window = block[max(0, len(block)-windowSize):]
-	z.block = make([]byte, 0, blockSize)
+	next := z.next()
+	next.follow(block)
+	z.lane.start(last)
+	z.pending, z.lane = append(z.pending, z.lane), next
+}
+
+// next returns an empty lane.
+func (z *Writer) next() *lane {
+	if len(z.idle) == 0 {
+		return newLane()
+	}
+	l := z.idle[len(z.idle)-1]
+	z.idle = z.idle[:len(z.idle)-1]
+	return l
 }
 
 // finish writes the oldest block.
 func (z *Writer) finish() {
-	job := z.pending[0]
+	l := z.pending[0]
 	z.pending = z.pending[1:]
-	<-job.done
+	out, err := l.wait()
 	if z.err == nil {
-		z.err = job.err
+		z.err = err
 	}
 	if z.err == nil && !z.begun {
 		z.begun = true
 		_, z.err = z.w.Write(header())
 	}
 	if z.err == nil {
-		_, z.err = z.w.Write(job.out.Bytes())
+		_, z.err = z.w.Write(out)
 	}
-}
-
-// compress writes one block, which ends at a byte's boundary, or the stream's last.
-func compress(out *bytes.Buffer, block, window []byte, last bool) error {
-	out.Grow(len(block) / 2)
-	w, err := flate.NewWriterDict(out, Level, window)
-	if err != nil {
-		return fmt.Errorf("compress: %w", err)
-	}
-	if _, err := w.Write(block); err != nil {
-		return fmt.Errorf("compress: %w", err)
-	}
-	if last {
-		return w.Close()
-	}
-	return w.Flush()
+	z.idle = append(z.idle, l)
 }
 
 // errClosed is what a closed writer answers.
