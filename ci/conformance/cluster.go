@@ -29,7 +29,9 @@ func (o Options) slipway(ctx context.Context, args ...string) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandLimit)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, o.Slipway, args...).Output()
+	cmd := exec.CommandContext(ctx, o.Slipway, args...)
+	cmd.Env = append(os.Environ(), "SLIPWAY_ENDPOINT=") // the state says which
+	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))

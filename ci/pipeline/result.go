@@ -60,6 +60,7 @@ type Result struct {
 	Began   time.Time     `json:"began"`
 	Seconds float64       `json:"seconds"`
 	Stages  []StageResult `json:"stages"`
+	Pruned  Pruned        `json:"pruned,omitzero"` // from the cache, after the run
 }
 
 // Held reports whether every stage has held; an unproven one has not.

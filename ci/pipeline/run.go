@@ -22,6 +22,9 @@ type Options struct {
 	Only []string
 	// From runs these stages and all that come after one of them again, whatever is cached.
 	From []string
+	// Keep is how long results stay in the cache that no run has used; 0 means DefaultKeep, less than
+	// that for ever.
+	Keep time.Duration
 	// Report, if set, is called for every event, by one goroutine at a time; it must not block.
 	Report func(Event)
 	// Now is the clock of the results; nil means time.Now.
@@ -99,6 +102,11 @@ func (g *Graph) Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	unuse, err := x.use(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { unuse() }()
 	var work sync.WaitGroup
 	for _, n := range order {
 		x.report(Event{Stage: n.Name, State: Queued})
@@ -108,6 +116,14 @@ func (g *Graph) Run(ctx context.Context, o Options) (*Result, error) {
 	r := &Result{Began: x.begin.UTC(), Seconds: x.now().Sub(x.begin).Seconds()}
 	for _, n := range order {
 		r.Stages = append(r.Stages, n.result)
+	}
+	unuse()
+	unuse = func() {}
+	if o.Keep == 0 {
+		o.Keep = DefaultKeep
+	}
+	if o.Keep > 0 && ctx.Err() == nil {
+		r.Pruned = x.prune(x.now(), o.Keep)
 	}
 	return r, context.Cause(ctx)
 }
@@ -174,6 +190,11 @@ func (x *execution) perform(ctx context.Context, n *node) {
 		n.result.Inputs, n.result.Key = inputs, id
 		n.result.Log = filepath.Join(x.dir, "logs", id+".log")
 		again := n.fresh || x.wanted(ctx, n)
+		defer func() { // what this run made or took
+			if n.result.State.Held() {
+				x.touch(id, x.now())
+			}
+		}()
 		if !again && x.cached(ctx, n) {
 			return nil
 		}

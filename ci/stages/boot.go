@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -59,33 +60,49 @@ func (c *capture) Write(b []byte) (int, error) {
 func (c Config) boot() pipeline.Stage {
 	return pipeline.Stage{
 		Name: "boot", Title: bootTitle, Version: 1, Heavy: true, Deadline: 20 * time.Minute, Needs: []string{"gate", "sign"},
-		Inputs: []pipeline.Input{pipeline.Output("programs", "bin"), pipeline.Output("lock", "lock"), pipeline.Path("request", c.in("examples", "cluster-create.json"))},
+		Inputs: []pipeline.Input{pipeline.Output("programs", "bin"), pipeline.Output("lock", "lock"), c.request()},
 		Run: func(ctx context.Context, s *pipeline.Step) error {
-			release, err := claim(ctx, s, c.State)
+			y, err := c.up(ctx, s, 1)
 			if err != nil {
 				return err
 			}
-			y := System{Root: c.Root, State: c.State, Cluster: "k8s"}
-			s.Hold(y, func(ctx context.Context) error {
-				defer release()
-				return y.down(ctx, s)
-			})
-			if err := install(s.In("programs", "bin"), c.in("bin")); err != nil {
-				return err
-			}
-			if err := y.down(ctx, s); err != nil { // what a killed run has left
-				return fmt.Errorf("clear what an earlier run left: %w", err)
-			}
-			s.Say("slipway up with one master and one worker")
-			began := time.Now()
-			if err := y.slipway(ctx, s, nil, "up", "--masters", "1", "--nodes", "1"); err != nil {
-				return err
-			}
-			s.Say("the cluster is complete after %s", time.Since(began).Round(time.Second))
 			checks, err := y.compare(ctx, s)
 			return errors.Join(err, s.Fact(report.ChecksFact, checks))
 		},
 	}
+}
+
+// request is the input that says what clusters are asked for.
+func (c Config) request() pipeline.Input {
+	return pipeline.Path("request", c.in("examples", "cluster-create.json"))
+}
+
+// up takes the machine, and brings a system up with a cluster of one master and some workers. The
+// stage holds it from then on: it is taken away when the last stage that uses it has ended, and
+// whatever happens before.
+func (c Config) up(ctx context.Context, s *pipeline.Step, workers int) (System, error) {
+	y := System{Root: c.Root, State: c.State, Cluster: "k8s"}
+	release, err := c.claim(ctx, s, c.State)
+	if err != nil {
+		return y, err
+	}
+	s.Hold(y, func(ctx context.Context) error {
+		defer release()
+		return y.down(ctx, s)
+	})
+	if err := install(s.In("programs", "bin"), c.in("bin")); err != nil {
+		return y, err
+	}
+	if err := y.down(ctx, s); err != nil { // what a killed run has left
+		return y, fmt.Errorf("clear what an earlier run left: %w", err)
+	}
+	s.Say("slipway up with one master, workers: %d", workers)
+	began := time.Now()
+	if err := y.slipway(ctx, s, nil, "up", "--masters", "1", "--nodes", strconv.Itoa(workers)); err != nil {
+		return y, err
+	}
+	s.Say("the cluster is complete after %s", time.Since(began).Round(time.Second))
+	return y, nil
 }
 
 // install puts this run's programs where the commands start one another from.
@@ -123,28 +140,38 @@ func (y System) down(ctx context.Context, s *pipeline.Step) error {
 	return nil
 }
 
-// compare holds what the nodes have and run against the lock that was built in this run.
-func (y System) compare(ctx context.Context, s *pipeline.Step) ([]report.Check, error) {
+// compareLock holds the lock that the nodes follow against the one that was built in this run.
+func (y System) compareLock(s *pipeline.Step) (*lock.Lock, report.Check, error) {
+	var none report.Check
 	built, err := lock.Load(s.In("lock", "lock"))
 	if err != nil {
-		return nil, err
+		return nil, none, err
 	}
 	want, err := built.Digest()
 	if err != nil {
-		return nil, err
+		return nil, none, err
 	}
 	published, err := lock.Load(filepath.Join(y.State, "control", "lock", "images.yaml"))
 	if err != nil {
-		return nil, fmt.Errorf("the lock that was published to the nodes: %w", err)
+		return nil, none, fmt.Errorf("the lock that was published to the nodes: %w", err)
 	}
 	found, err := published.Digest()
 	if err != nil {
-		return nil, err
+		return nil, none, err
 	}
 	if found != want {
-		return nil, fmt.Errorf("the nodes follow lock %s, built was %s", found, want)
+		return nil, none, fmt.Errorf("the nodes follow lock %s, built was %s", found, want)
 	}
-	checks := []report.Check{{What: "the published lock is the one that was built", Detail: want}}
+	return built, report.Check{What: "the published lock is the one that was built", Detail: want}, nil
+}
+
+// compare holds what the nodes have and run against the lock that was built in this run.
+func (y System) compare(ctx context.Context, s *pipeline.Step) ([]report.Check, error) {
+	built, same, err := y.compareLock(s)
+	if err != nil {
+		return nil, err
+	}
+	checks := []report.Check{same}
 	images, err := y.compareImages(ctx, s, built)
 	if err != nil {
 		return checks, err

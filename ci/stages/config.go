@@ -1,11 +1,13 @@
 package stages
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
+	"slipway.build/slipway/ci/conformance"
 	"slipway.build/slipway/ci/pipeline"
 )
 
@@ -35,6 +37,10 @@ type Config struct {
 	Unscanned bool
 	// State is the state directory of the cluster that is booted; empty means DefaultState.
 	State string
+	// claim takes the machine for a cluster; nil means claim.
+	claim func(ctx context.Context, s *pipeline.Step, state string) (release func(), err error)
+	// examine runs the conformance tests; nil means conformance.Run.
+	examine func(context.Context, conformance.Options) (*conformance.Result, error)
 	// Now is the time by which acceptances expire; nil means time.Now.
 	Now func() time.Time
 }
@@ -56,6 +62,12 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.claim == nil {
+		c.claim = claim
+	}
+	if c.examine == nil {
+		c.examine = conformance.Run
 	}
 	return c, nil
 }

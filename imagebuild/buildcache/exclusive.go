@@ -16,6 +16,27 @@ const poll = 200 * time.Millisecond
 // if it is held. The lock ends with the returned function, or with the process. The error for a
 // context that ends first is its cause.
 func Exclusive(ctx context.Context, file string, waiting func()) (func(), error) {
+	return take(ctx, file, syscall.LOCK_EX, waiting)
+}
+
+// Shared is Exclusive for those who do not disturb one another: it waits for who has the file
+// exclusively, and keeps them out.
+func Shared(ctx context.Context, file string, waiting func()) (func(), error) {
+	return take(ctx, file, syscall.LOCK_SH, waiting)
+}
+
+// ErrHeld is the error of Try for a file that somebody has.
+var ErrHeld = errors.New("the lock is held")
+
+// Try is Exclusive for who does not wait.
+func Try(file string) (func(), error) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	return take(ctx, file, syscall.LOCK_EX, func() { cancel(ErrHeld) })
+}
+
+// take takes the flock of one of the two kinds.
+func take(ctx context.Context, file string, kind int, waiting func()) (func(), error) {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", file, err)
@@ -23,7 +44,7 @@ func Exclusive(ctx context.Context, file string, waiting func()) (func(), error)
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for first := true; ; first = false {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err := syscall.Flock(int(f.Fd()), kind|syscall.LOCK_NB)
 		if err == nil {
 			return func() { _ = f.Close() }, nil
 		}

@@ -51,6 +51,7 @@ with --strict it counts as failed.`,
 	cmd.Flags().StringSliceVar(&o.run.Only, "only", nil, "run these stages and what they need")
 	cmd.Flags().StringSliceVar(&o.run.From, "from", nil, "run these stages and all after them again, cached or not")
 	cmd.Flags().IntVar(&o.run.Slots, "slots", 0, "stages at work at the same time (default: one for each processor, two at least)")
+	cmd.Flags().DurationVar(&o.run.Keep, "keep", pipeline.DefaultKeep, "how long results that no run uses stay in the cache; negative: for ever")
 	cmd.Flags().StringVar(&o.report, "report", "", "directory for report.html and report.json (default: bin/ci of the clone)")
 	cmd.Flags().StringVar(&o.against, "against", "", "a report.json, or a lock, to compare sizes with (default: the report of before)")
 	return cmd
@@ -130,6 +131,9 @@ func (a *app) ciExecute(cmd *cobra.Command, o *ciOptions) error {
 	}
 	if err := a.printOutcome(r, files); err != nil {
 		return err
+	}
+	if text := result.Pruned.String(); text != "" && !a.json() {
+		fmt.Fprintf(a.Out, "%s%s.\n", strings.ToUpper(text[:1]), text[1:])
 	}
 	if interrupted != nil {
 		return interrupted
