@@ -10,6 +10,7 @@ import (
 	"slipway.build/slipway/ci/conformance/testimages"
 	"slipway.build/slipway/imagebuild/buildcache"
 	"slipway.build/slipway/imagebuild/component"
+	"slipway.build/slipway/imagebuild/debian"
 )
 
 // Lock is the lock of the tests' images in the tree.
@@ -75,6 +76,7 @@ func (o Options) imageOptions(ctx context.Context) (testimages.Options, *Prepare
 		return out, nil, err
 	}
 	out.Dir = filepath.Join(buildcache.Dir(), "conformance")
+	out.Debian = debian.Apt{Dir: filepath.Join(buildcache.Dir(), "debian")} // the component images' too
 	built, err := component.Build(ctx, component.Options{
 		Sources: filepath.Join(o.Tree, "imagebuild", "component", "sources"),
 		Names:   []string{"etcd", "pause"},

@@ -3,6 +3,7 @@ package debian
 import (
 	"bytes"
 	"debug/elf"
+	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -82,7 +83,7 @@ func (t *Tree) take(taken Taken, a Architecture, name, who string) error {
 		if !strings.HasPrefix(n, "/") {
 			n = "usr/lib/" + a.Triplet + "/" + n
 		}
-		if err := t.take(taken, a, merge(strings.TrimPrefix(n, "/")), name); err != nil {
+		if err := t.take(taken, a, Merge(strings.TrimPrefix(n, "/")), name); err != nil {
 			return err
 		}
 	}
@@ -91,7 +92,8 @@ func (t *Tree) take(taken Taken, a Architecture, name, who string) error {
 
 // relative is the target of a link at the path from that leads to the path to.
 func relative(from, to string) string {
-	f, t := strings.Split(path.Dir(from), "/"), strings.Split(to, "/")
+	f, t := strings.Split(from, "/"), strings.Split(to, "/")
+	f = f[:len(f)-1]
 	for len(f) > 0 && len(t) > 1 && f[0] == t[0] {
 		f, t = f[1:], t[1:]
 	}
@@ -113,8 +115,14 @@ func dependencies(data []byte, a Architecture) ([]string, error) {
 	}
 	var all []string
 	for _, p := range f.Progs {
-		if p.Type != elf.PT_INTERP || p.Filesz > 4096 {
+		if p.Type == elf.PT_DYNAMIC && f.SectionByType(elf.SHT_DYNAMIC) == nil {
+			return nil, errors.New("it needs libraries, and its list of sections does not lead to their names")
+		}
+		if p.Type != elf.PT_INTERP {
 			continue
+		}
+		if p.Filesz > maxPath {
+			return nil, fmt.Errorf("its interpreter's name has %d bytes", p.Filesz)
 		}
 		b := make([]byte, p.Filesz)
 		if _, err := p.ReadAt(b, 0); err != nil {

@@ -2,14 +2,13 @@ package programs
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/google/renameio/v2"
+
+	"slipway.build/slipway/imagebuild/buildcache"
 )
 
 // sumsFile says what each program of a cache entry is, and is written last.
@@ -44,24 +43,11 @@ func sums(dir string) ([]byte, error) {
 		names = append(names, p.Name)
 	}
 	for _, name := range names {
-		sum, err := sumOf(filepath.Join(dir, name))
+		sum, _, err := buildcache.Sum(filepath.Join(dir, name))
 		if err != nil {
 			return nil, err
 		}
 		fmt.Fprintf(&out, "%s  %s\n", sum, name)
 	}
 	return out.Bytes(), nil
-}
-
-func sumOf(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -10,6 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"slipway.build/slipway/imagebuild/buildcache"
+	"slipway.build/slipway/imagebuild/debian"
 )
 
 // Options say what Build takes and where it works.
@@ -18,8 +21,10 @@ type Options struct {
 	Lock *Lock
 	// Programs are the files that are no package's.
 	Programs Programs
-	// Dir keeps packages and layouts by content.
+	// Dir keeps layouts by content.
 	Dir string
+	// Debian keeps the packages.
+	Debian debian.Apt
 }
 
 // Build makes the images into an OCI layout, unless it is there, and returns its directory. An
@@ -54,22 +59,19 @@ func Build(ctx context.Context, o Options) (string, error) {
 // Update returns a lock with the archive's present packages and the images made of them.
 func Update(ctx context.Context, o Options, kubernetes string) (*Lock, error) {
 	l := &Lock{Schema: 1, Kubernetes: kubernetes, Sets: map[string][]Package{}}
-	d := debs{filepath.Join(o.Dir, "debian")}
-	if err := os.MkdirAll(d.dir, 0o755); err != nil {
+	d := debs{o.Debian}
+	if err := d.Apt.Update(ctx, architecture); err != nil {
 		return nil, err
 	}
 	have := map[string]bool{}
 	for _, set := range []string{busyboxSet, toolSet, serverSet} { // the server adds to the tools
-		all, err := closure(ctx, wanted()[set])
+		all, err := d.closure(ctx, wanted()[set], func(name string) bool {
+			return set == serverSet && have[name] || set == busyboxSet && !slices.Contains(wanted()[set], name) // static programs need nothing
+		})
 		if err != nil {
 			return nil, err
 		}
-		all = slices.DeleteFunc(all, func(p Package) bool {
-			return set == serverSet && have[p.Name] || set == busyboxSet && !slices.Contains(wanted()[set], p.Name) // static programs need nothing
-		})
-		if l.Sets[set], err = d.download(ctx, all); err != nil {
-			return nil, err
-		}
+		l.Sets[set] = all
 		for _, p := range all {
 			have[p.Name] = have[p.Name] || set == toolSet
 		}
@@ -94,7 +96,7 @@ func (o Options) key() (string, error) {
 		Programs map[string]string
 	}{format, o.Lock, map[string]string{}}
 	for name, f := range o.Programs.files() {
-		sum, _, err := sumFile(f)
+		sum, _, err := buildcache.Sum(f)
 		if err != nil {
 			return "", fmt.Errorf("program of the tests' images: %w", err)
 		}
@@ -110,7 +112,7 @@ func (o Options) key() (string, error) {
 
 // build writes the layout under another name first.
 func (o Options) build(ctx context.Context, dir string, sets map[string][]Package, check func([]Locked) error) ([]Locked, error) {
-	d := debs{filepath.Join(o.Dir, "debian")}
+	d := debs{o.Debian}
 	for _, set := range []string{busyboxSet, toolSet, serverSet} {
 		if len(sets[set]) == 0 {
 			return nil, fmt.Errorf("the lock has no packages in the set %s", set)

@@ -9,6 +9,8 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+
+	"slipway.build/slipway/imagebuild/debian"
 )
 
 // recipe is one image: layers, the lowest first, and how it starts.
@@ -112,7 +114,7 @@ func toolLayer(ctx context.Context, d debs, packages []Package, box tree) (tree,
 	t["usr/bin/nc"] = symlink("nc.openbsd")
 	t["usr/bin/sh"] = symlink("bash")
 	applets, err := busybox(ctx, program.content, func(name string) string {
-		at := merged(name)
+		at := debian.Merge(name)
 		for _, dir := range []string{"usr/bin", "usr/sbin"} {
 			if _, there := t[path.Join(dir, path.Base(at))]; there {
 				return ""

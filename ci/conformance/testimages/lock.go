@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/renameio/v2"
 	"go.yaml.in/yaml/v3"
+
+	"slipway.build/slipway/imagebuild/debian"
 )
 
 // Lock is ci/conformance/images.yaml: the Debian packages that go in, and the images that come
@@ -43,12 +45,10 @@ type Locked struct {
 }
 
 var (
-	nameForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]{0,99}$`)
-	versionForm = regexp.MustCompile(`^[0-9][A-Za-z0-9.+:~-]{0,99}$`)
-	archForm    = regexp.MustCompile(`^(amd64|all)$`)
-	sumForm     = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	repoForm    = regexp.MustCompile(`^[a-z0-9]+([./-][a-z0-9]+)*$`)
-	tagForm     = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	archForm = regexp.MustCompile(`^(amd64|all)$`)
+	sumForm  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	repoForm = regexp.MustCompile(`^[a-z0-9]+([./-][a-z0-9]+)*$`)
+	tagForm  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 )
 
 // maxLock is more than a lock of this kind is ever long.
@@ -118,17 +118,14 @@ func (l *Lock) validate() error {
 }
 
 func (p Package) validate() error {
+	if err := debian.Check(p.pinned()); err != nil {
+		return err
+	}
 	switch {
-	case !nameForm.MatchString(p.Name):
-		return errors.New("name is no package's")
-	case !versionForm.MatchString(p.Version):
-		return fmt.Errorf("version %.100q is no version", p.Version)
 	case !archForm.MatchString(p.Arch):
 		return fmt.Errorf("arch %.100q is neither amd64 nor all", p.Arch)
 	case p.Size <= 0 || p.Size > maxPackage:
 		return fmt.Errorf("size %d is no package's", p.Size)
-	case !sumForm.MatchString(p.SHA256):
-		return fmt.Errorf("sha256 %.100q is no sum", p.SHA256)
 	}
 	return nil
 }

@@ -3,11 +3,14 @@ package testimages
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
+
+	"slipway.build/slipway/imagebuild/debian"
 )
 
 // The sets of packages. The tools are what tests execute in their pods: bash, curl, nc, dig, ss
@@ -27,39 +30,9 @@ func wanted() map[string][]string {
 	}
 }
 
-// unpack returns the files of packages, with /bin, /sbin and /lib in /usr.
-func (d debs) unpack(ctx context.Context, packages []Package) (tree, error) {
-	t := tree{}
-	for _, p := range packages {
-		if err := d.unpackOne(ctx, p, t); err != nil {
-			return nil, fmt.Errorf("unpack %s %s: %w", p.Name, p.Version, err)
-		}
-	}
-	return t, nil
-}
-
-func (d debs) unpackOne(ctx context.Context, p Package, t tree) error {
-	cmd := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", d.file(p))
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	err = t.addTar(out, needed, merged)
-	if err != nil {
-		_ = cmd.Process.Kill()
-	}
-	if waited := cmd.Wait(); err == nil && waited != nil {
-		return fmt.Errorf("dpkg-deb: %w", waited)
-	}
-	return err
-}
-
 // needed leaves out what no test reads: manuals, translations, character sets, package scripts.
 func needed(name string) bool {
-	for _, dir := range []string{"usr/share", "usr/lib/x86_64-linux-gnu/gconv", "lib/x86_64-linux-gnu/gconv", "lib/systemd", "usr/lib/systemd", "var", "etc/init.d", "etc/cron.d", "etc/logrotate.d", "etc/ufw"} {
+	for _, dir := range []string{"usr/share", "usr/lib/x86_64-linux-gnu/gconv", "usr/lib/systemd", "var", "etc/init.d", "etc/cron.d", "etc/logrotate.d", "etc/ufw"} {
 		if name == dir || strings.HasPrefix(name, dir+"/") {
 			return strings.HasPrefix(name, "usr/share/nginx/")
 		}
@@ -67,24 +40,13 @@ func needed(name string) bool {
 	return true
 }
 
-// merged is where a path is when /usr holds everything, as in Debian 12.
-func merged(name string) string {
-	top, rest, _ := strings.Cut(name, "/")
-	switch top {
-	case "bin", "sbin", "lib", "lib64":
-		return path.Join("usr", top, rest)
-	}
-	return name
-}
-
 // base is what an image of tools has beside packages.
 func base() tree {
-	return tree{
-		"bin":   symlink("usr/bin"),
-		"sbin":  symlink("usr/sbin"),
-		"lib":   symlink("usr/lib"),
-		"lib64": symlink("usr/lib64"),
+	t := tree{}
+	for _, top := range debian.Merged() {
+		t[top] = symlink("usr/" + top)
 	}
+	return t
 }
 
 // accounts are the users of every image that has a shell. The user in the middle is one that a
@@ -136,11 +98,10 @@ func busybox(ctx context.Context, program []byte, place func(string) string) (tr
 	}
 	t := tree{}
 	for _, applet := range strings.Fields(string(out)) {
-		name, err := cleanName(applet)
-		if err != nil {
-			return nil, err
+		if !fs.ValidPath(applet) {
+			return nil, fmt.Errorf("busybox has an applet at %.200q", applet)
 		}
-		if at := place(name); at != "" && path.Base(at) != "busybox" {
+		if at := place(applet); at != "" && path.Base(at) != "busybox" {
 			t[at] = symlink("/bin/busybox")
 		}
 	}

@@ -3,14 +3,14 @@ package testimages
 import (
 	"archive/tar"
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
-	"strings"
 	"time"
+
+	"slipway.build/slipway/imagebuild/debian"
 )
 
 // tree is the files of a layer by their path, relative and clean.
@@ -32,69 +32,32 @@ func text(s string) node { return node{mode: 0o644, content: []byte(s)} }
 
 func executable(b []byte) node { return node{mode: 0o755, content: b} }
 
-// maxTree bounds what one package unpacks to.
-const maxTree = 512 << 20
-
-// addTar adds the files of a package's tar. keep decides which; rename gives them their place.
-func (t tree) addTar(r io.Reader, keep func(string) bool, rename func(string) string) error {
-	tr := tar.NewReader(io.LimitReader(r, maxTree))
-	for {
-		h, err := tr.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		name, err := cleanName(h.Name)
-		if err != nil {
-			return err
-		}
-		if name == "." || !keep(name) {
+// add adds the entries of a package. keep decides which, by their path in a merged /usr.
+func (t tree) add(all []debian.Entry, keep func(string) bool) {
+	for _, e := range all {
+		if !keep(e.Path) {
 			continue
 		}
-		if err := t.addEntry(rename(name), h, tr, rename); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		switch {
+		case e.Mode.IsDir():
+			if old, ok := t[e.Path]; !ok || old.dir {
+				t[e.Path] = directory(mode(e.Mode))
+			}
+		case e.Target != "":
+			t[e.Path] = symlink(e.Target)
+		default:
+			t[e.Path] = node{mode: mode(e.Mode) & 0o755, content: e.Data}
 		}
 	}
 }
 
-func cleanName(name string) (string, error) {
-	clean := path.Clean(strings.TrimPrefix(name, "./"))
-	if path.IsAbs(name) || clean == ".." || strings.HasPrefix(clean, "../") {
-		return "", fmt.Errorf("%.200q is outside of the tree", name)
+// mode is the number of permissions in a tar.
+func mode(m fs.FileMode) int64 {
+	n := int64(m.Perm())
+	if m&fs.ModeSticky != 0 {
+		n |= 0o1000
 	}
-	return clean, nil
-}
-
-func (t tree) addEntry(name string, h *tar.Header, r io.Reader, rename func(string) string) error {
-	switch h.Typeflag {
-	case tar.TypeDir:
-		if old, ok := t[name]; !ok || old.dir {
-			t[name] = directory(h.Mode & 0o1777)
-		}
-	case tar.TypeSymlink:
-		t[name] = symlink(h.Linkname)
-	case tar.TypeLink:
-		to, err := cleanName(h.Linkname)
-		if err != nil {
-			return err
-		}
-		old, ok := t[rename(to)]
-		if !ok {
-			return fmt.Errorf("a hard link to %s, which is not there", to)
-		}
-		t[name] = old
-	case tar.TypeReg:
-		b, err := io.ReadAll(r)
-		if err != nil {
-			return err
-		}
-		t[name] = node{mode: h.Mode & 0o755, content: b}
-	default:
-		return fmt.Errorf("type %q has no place in an image", h.Typeflag)
-	}
-	return nil
+	return n
 }
 
 // bytes returns the tree's tar: sorted, parents first, at the epoch.
