@@ -31,6 +31,7 @@ type Component struct {
 	Ports        []Port      // where it listens; security groups and documentation read this
 	Families     []string    // address families beside AF_INET, AF_INET6 and AF_UNIX
 	Limits       Limits      //
+	Needs        []string    // programs of the node's OS without which it does not start
 	Service      [][2]string // options of [Service] that only this component needs
 	State        *plan.State
 	Await        *plan.Probe // asked before the start, for as long as it takes

@@ -16,16 +16,19 @@ func toolRoot(image string) string { return path.Join(plan.Current, "roots", ima
 // KillMode=process leaves pods running while containerd restarts.
 func containerd(c Cluster, pause string) Component {
 	const name = "containerd"
+	configuration, policy, needs := c.Verification.files(c.Lock)
+	files := append([]File{
+		{"config.toml", containerdConfiguration(pause) + configuration},
+		{"cni/10-slipway.conflist", ""}, // filled by cni
+	}, policy...)
 	return Component{
 		Name: name, Description: "containerd, the runtime of pods",
 		Image: name, Binary: "usr/bin/containerd",
-		Tools: []string{"containerd-shim", "cni"},
-		Args:  []string{"--config=" + file(name, "config.toml")},
-		Env:   []string{"PATH=" + toolRoot("containerd-shim") + "/usr/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-		Files: []File{
-			{"config.toml", containerdConfiguration(pause)},
-			{"cni/10-slipway.conflist", ""}, // filled by cni
-		},
+		Tools:       []string{"containerd-shim", "cni"},
+		Args:        []string{"--config=" + file(name, "config.toml")},
+		Env:         []string{"PATH=" + toolRoot("containerd-shim") + "/usr/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+		Files:       files,
+		Needs:       needs,
 		Directories: name,
 		Service:     [][2]string{{"Delegate", "yes"}, {"KillMode", "process"}, {"CPUWeight", "200"}, {"TasksMax", "infinity"}},
 		Ready:       ready("grpc+unix://"+containerdSocket, ""),

@@ -63,6 +63,8 @@ type Cluster struct {
 	EtcdBootstrapped bool
 	// Deployment is the id that the signal about the cluster's own objects carries.
 	Deployment string
+	// Verification says which images of pods are held against the lock; none when empty.
+	Verification Verification
 	// SecretVersion names the version of the secrets that the masters share; "1" when empty.
 	SecretVersion string
 }

@@ -40,6 +40,10 @@ func cases(t *testing.T) map[string]plan.Plan {
 	add("later-master", p, err)
 	p, err = Worker(testCluster(), testWorker())
 	add("worker", p, err)
+	verified := testCluster()
+	verified.Verification = Verification{Mode: VerifyEnforce, Allow: []string{"registry.example.org/team"}}
+	p, err = Worker(verified, testWorker())
+	add("worker-enforce", p, err)
 	return out
 }
 

@@ -26,6 +26,9 @@ func (p Component) Unit(c Cluster) (plan.Unit, error) {
 	if len(p.Files) > 0 {
 		u.Add("Unit", "X-Slipway-Files", digest(p.Files))
 	}
+	for _, needed := range p.Needs {
+		u.Add("Unit", "AssertFileIsExecutable", needed)
+	}
 	set := func(option, value string) { u.Add("Service", option, value) }
 	set("RestartPreventExitStatus", strconv.Itoa(ExitRefused))
 	set("SyslogIdentifier", p.Name)

@@ -19,4 +19,10 @@ const (
 	ImportTool  = "/usr/libexec/slipway/slipway-import"
 	// ExecBinary supervises a component; a component's root sees it as ExecInRoot.
 	ExecBinary = "/usr/libexec/slipway/slipway-exec"
+	// ImageVerifier tells the pods' runtime which images pods may use; the runtime finds it by its entry
+	// in ImageVerifiers, a directory of nothing else.
+	ImageVerifier  = "/usr/libexec/slipway/slipway-image-verifier"
+	ImageVerifiers = "/usr/libexec/slipway/image-verifiers"
+	// ImagePolicy is what the plan says about the images of pods. No plan has it whose cluster has no verifier.
+	ImagePolicy = Current + "/files/containerd/image-policy.json"
 )

@@ -91,7 +91,7 @@ func prepare(dir, bin, committed string) (c osimage.Contents, key *sign.Key, err
 		return c, nil, err
 	}
 	p := program.In(bin)
-	c = osimage.Contents{Agent: p.Agent, ImportTool: p.ImportTool, Exec: p.Exec}
+	c = osimage.Contents{Agent: p.Agent, ImportTool: p.ImportTool, Exec: p.Exec, Verifier: p.Verifier}
 	if c.TrustKeys, err = key.PublicPEM(); err != nil {
 		return c, nil, err
 	}

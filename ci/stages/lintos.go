@@ -71,7 +71,8 @@ func lintLayer(s *pipeline.Step, l lint.Layer) error {
 // osContents are this run's programs, lock and keys.
 func osContents(s *pipeline.Step) (osimage.Contents, error) {
 	bin := s.In("programs", "bin")
-	c := osimage.Contents{Agent: filepath.Join(bin, "slipway-agent"), ImportTool: filepath.Join(bin, "slipway-import"), Exec: filepath.Join(bin, "slipway-exec")}
+	c := osimage.Contents{Agent: filepath.Join(bin, "slipway-agent"), ImportTool: filepath.Join(bin, "slipway-import"), Exec: filepath.Join(bin, "slipway-exec"),
+		Verifier: filepath.Join(bin, "slipway-image-verifier")}
 	for path, into := range map[string]*[]byte{s.In("lock", "lock"): &c.Lock, s.In("sign", "signature"): &c.LockSignature, s.In("sign", "trusted"): &c.TrustKeys} {
 		text, err := os.ReadFile(path)
 		if err != nil {

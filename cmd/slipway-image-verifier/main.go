@@ -38,7 +38,10 @@ func run(args []string, stdin io.Reader, stdout io.Writer) int {
 	flags.StringVar(&n.Lock, "lock", n.Lock, "directory of the baked lock")
 	flags.StringVar(&n.Statement, "lock-keys", n.Statement, "statement of lock keys in force")
 	flags.StringVar(&n.Delivery, "delivery", n.Delivery, "delivery of the current generation")
-	flags.StringVar(&n.Policy, "policy", n.Policy, "policy")
+	flags.Func("policy", "policy, in place of the plan's and the node's own", func(file string) error {
+		n.Policies = []string{file}
+		return nil
+	})
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
 		if !errors.Is(err, flag.ErrHelp) {
 			fmt.Fprintln(stdout, "refused: the arguments are not those of containerd's image verifiers")

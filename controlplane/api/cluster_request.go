@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"slipway.build/slipway/components"
 	"slipway.build/slipway/controlplane/cloud"
 	"slipway.build/slipway/controlplane/store"
 )
@@ -62,6 +63,9 @@ func (s *server) checkCluster(ctx context.Context, c *store.Cluster, template *s
 	if err := s.checkKubernetes(c.Labels, template.Labels); err != nil {
 		return err
 	}
+	if err := checkVerification(c.Labels); err != nil {
+		return err
+	}
 	for _, flavor := range []*string{c.FlavorID, c.MasterFlavorID} {
 		if err := s.checkFlavor(ctx, flavor); err != nil {
 			return err
@@ -98,6 +102,14 @@ func (s *server) checkKubernetes(own, template map[string]string) error {
 		return badRequest("Label kube_tag is missing. Name one of %s.", there)
 	}
 	return badRequest("Label kube_tag: there are no images of Kubernetes %s. Available are %s.", shown(version), there)
+}
+
+// checkVerification refuses what no node could be told about the images of its pods.
+func checkVerification(labels map[string]string) error {
+	if _, err := components.ParseVerification(labels["image_verifier"], labels["image_verifier_allow"]); err != nil {
+		return badRequest("The cluster's %s.", err)
+	}
+	return nil
 }
 
 // checkFlavor finds a flavor in the cloud; nil is an unknown one.

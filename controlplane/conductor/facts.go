@@ -6,6 +6,7 @@ import (
 
 	"slipway.build/slipway/components"
 	"slipway.build/slipway/controlplane/cloud"
+	"slipway.build/slipway/controlplane/fault"
 	"slipway.build/slipway/controlplane/pki"
 	"slipway.build/slipway/controlplane/store"
 )
@@ -29,6 +30,8 @@ func factProperties() []cloud.Property {
 		{Name: "service_cidr", Kind: cloud.String, Required: true},
 		{Name: "dns_nameserver", Kind: cloud.List},
 		{Name: "kube_tag", Kind: cloud.String, Required: true},
+		{Name: "image_verifier", Kind: cloud.String},
+		{Name: "image_verifier_allow", Kind: cloud.String},
 	}
 }
 
@@ -50,6 +53,10 @@ func (d deployment) facts(ctx context.Context, req cloud.Request) (components.Cl
 		return fail(err)
 	}
 	masters := peers(req)
+	verification, err := components.ParseVerification(text(req, "image_verifier"), text(req, "image_verifier_allow"))
+	if err != nil {
+		return fail(fault.Terminalf("cluster %s: %w", cluster.Name, err))
+	}
 	c := components.Cluster{
 		UUID: cluster.UUID, Name: cluster.Name, KubernetesVersion: text(req, "kube_tag"),
 		Lock: d.trust.Locked, LockDigest: d.trust.Digest, Registries: d.trust.Registries,
@@ -60,6 +67,7 @@ func (d deployment) facts(ctx context.Context, req cloud.Request) (components.Cl
 		EtcdBootstrapped: bootstrapped != "",
 		Deployment:       clusterDeployment(cluster.UUID),
 		SecretVersion:    secretVersion,
+		Verification:     verification,
 	}
 	for purpose, certificate := range map[pki.Purpose]*string{
 		pki.Kubernetes: &c.Authorities.Kubernetes, pki.Etcd: &c.Authorities.Etcd, pki.FrontProxy: &c.Authorities.FrontProxy,

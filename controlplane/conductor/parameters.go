@@ -17,6 +17,8 @@ const apiPort = 6443
 func labelParameters() map[string]string {
 	return map[string]string{
 		"kube_tag":                 "kube_tag",
+		"image_verifier":           "image_verifier",
+		"image_verifier_allow":     "image_verifier_allow",
 		"fixed_subnet_cidr":        "fixed_network_cidr",
 		"calico_ipv4pool":          "pods_network_cidr",
 		"service_cluster_ip_range": "service_cidr",

@@ -254,7 +254,7 @@ func forArm(t *testing.T, c Contents) Contents {
 	t.Helper()
 	dir := t.TempDir()
 	c.Architecture = "arm64"
-	for name, to := range map[string]*string{"agent": &c.Agent, "import": &c.ImportTool, "exec": &c.Exec} {
+	for name, to := range map[string]*string{"agent": &c.Agent, "import": &c.ImportTool, "exec": &c.Exec, "verifier": &c.Verifier} {
 		*to = filepath.Join(dir, name)
 		if err := os.WriteFile(*to, testbase.Program(elfARM, name), 0o600); err != nil {
 			t.Fatal(err)

@@ -22,6 +22,7 @@ type Contents struct {
 	Agent      string // path on this machine of the agent's program, static, for the node's platform
 	ImportTool string // path on this machine of the program that gives images to the pods' runtime
 	Exec       string // path on this machine of the program that supervises components
+	Verifier   string // path on this machine of the program that the pods' runtime asks about images
 	TrustKeys  []byte // PEM: public keys whose signatures on locks nodes believe
 	// Lock and LockSignature are the components' lock as it is baked in: images.yaml and its
 	// detached signature, which has to be by one of TrustKeys.
@@ -53,6 +54,8 @@ type entry struct {
 const (
 	unitDir       = "usr/lib/systemd/system"
 	generatorPath = "usr/lib/systemd/system-generators/slipway-generator"
+	// verifierEntry is a link, so that the directory is never empty: without an entry the runtime asks nobody.
+	verifierEntry = "usr/libexec/slipway/image-verifiers/slipway-image-verifier"
 	// contextsPath names the SELinux types of paths that Fedora's policy does not know.
 	contextsPath = "etc/selinux/targeted/contexts/files/file_contexts.local"
 )
@@ -66,6 +69,7 @@ func (c Contents) entries() ([]entry, error) {
 	list := []entry{
 		link(unitDir+"/multi-user.target.wants/slipway-agent.service", "../slipway-agent.service"),
 		link(generatorPath, plan.AgentBinary),
+		link(verifierEntry, "../"+path.Base(plan.ImageVerifier)),
 		// Zincati would rebase the node to the base image without our layer.
 		link(unitDir+"/zincati.service", "/dev/null"),
 		literal(path.Join(plan.TrustDir, "lock.pub"), c.TrustKeys),
@@ -87,7 +91,7 @@ func (c Contents) entries() ([]entry, error) {
 		}
 		list = append(list, literal(to, data))
 	}
-	for to, from := range map[string]string{plan.AgentBinary: c.Agent, plan.ImportTool: c.ImportTool, plan.ExecBinary: c.Exec} {
+	for to, from := range map[string]string{plan.AgentBinary: c.Agent, plan.ImportTool: c.ImportTool, plan.ExecBinary: c.Exec, plan.ImageVerifier: c.Verifier} {
 		program, err := program(to, from, c.architecture())
 		if err != nil {
 			return nil, err

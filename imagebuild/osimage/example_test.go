@@ -82,12 +82,12 @@ images:
 
 // inputs makes stand-ins for the node's programs, and a signed lock.
 func inputs(dir string) (osimage.Contents, *sign.Key) {
-	for _, name := range []string{"agent", "import", "exec", "plugin"} {
+	for _, name := range []string{"agent", "import", "exec", "verifier", "plugin"} {
 		if err := os.WriteFile(filepath.Join(dir, name), testbase.Program(elf.EM_X86_64, name), 0o600); err != nil {
 			log.Fatal(err)
 		}
 	}
-	c := osimage.Contents{Agent: filepath.Join(dir, "agent"), ImportTool: filepath.Join(dir, "import"), Exec: filepath.Join(dir, "exec")}
+	c := osimage.Contents{Agent: filepath.Join(dir, "agent"), ImportTool: filepath.Join(dir, "import"), Exec: filepath.Join(dir, "exec"), Verifier: filepath.Join(dir, "verifier")}
 	key, err := sign.LocalKey(filepath.Join(dir, "keys"))
 	if err != nil {
 		log.Fatal(err)

@@ -34,8 +34,8 @@ images:
 func contents(t testing.TB) Contents {
 	t.Helper()
 	dir := t.TempDir()
-	c := Contents{Agent: filepath.Join(dir, "agent"), ImportTool: filepath.Join(dir, "import"), Exec: filepath.Join(dir, "exec")}
-	for path, text := range map[string]string{c.Agent: "the agent", c.ImportTool: "the import tool", c.Exec: "the supervisor"} {
+	c := Contents{Agent: filepath.Join(dir, "agent"), ImportTool: filepath.Join(dir, "import"), Exec: filepath.Join(dir, "exec"), Verifier: filepath.Join(dir, "verifier")}
+	for path, text := range map[string]string{c.Agent: "the agent", c.ImportTool: "the import tool", c.Exec: "the supervisor", c.Verifier: "the image verifier"} {
 		if err := os.WriteFile(path, testbase.Program(elf.EM_X86_64, text), 0o600); err != nil { // the layer decides the mode
 			t.Fatal(err)
 		}

@@ -34,7 +34,7 @@ func child(base string) int {
 		panic(err)
 	}
 	key.Name = "local"
-	c := Contents{Agent: filepath.Join(dir, "agent"), ImportTool: filepath.Join(dir, "import"), Exec: filepath.Join(dir, "exec")}
+	c := Contents{Agent: filepath.Join(dir, "agent"), ImportTool: filepath.Join(dir, "import"), Exec: filepath.Join(dir, "exec"), Verifier: filepath.Join(dir, "verifier")}
 	for name, to := range map[string]*[]byte{"lock": &c.Lock, "lock.sig": &c.LockSignature, "trust": &c.TrustKeys} {
 		if *to, err = os.ReadFile(filepath.Join(dir, name)); err != nil {
 			panic(err)

@@ -70,8 +70,8 @@ func TestTheLayerIsTheSameWhereverItIsBuilt(t *testing.T) {
 	t.Setenv("TZ", "Pacific/Kiritimati")
 	dir := t.TempDir()
 	moved := c
-	moved.Agent, moved.ImportTool, moved.Exec = filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "c")
-	for from, to := range map[string]string{c.Agent: moved.Agent, c.ImportTool: moved.ImportTool, c.Exec: moved.Exec} {
+	moved.Agent, moved.ImportTool, moved.Exec, moved.Verifier = filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "c"), filepath.Join(dir, "d")
+	for from, to := range map[string]string{c.Agent: moved.Agent, c.ImportTool: moved.ImportTool, c.Exec: moved.Exec, c.Verifier: moved.Verifier} {
 		data, err := os.ReadFile(from)
 		if err != nil {
 			t.Fatal(err)

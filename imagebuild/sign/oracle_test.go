@@ -56,7 +56,7 @@ func node(t testing.TB, repository string, key *sign.Key) string {
 	header.Ident[elf.EI_CLASS], header.Ident[elf.EI_DATA], header.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), 1
 	var b bytes.Buffer
 	check(t, errors.Join(binary.Write(&b, binary.LittleEndian, header), os.WriteFile(program, b.Bytes(), 0o600)))
-	c := osimage.Contents{Agent: program, ImportTool: program, Exec: program, TrustKeys: publicPEM(t, key)}
+	c := osimage.Contents{Agent: program, ImportTool: program, Exec: program, Verifier: program, TrustKeys: publicPEM(t, key)}
 	l := lock.Lock{Schema: lock.Schema, Number: 1, Issued: "2026-11-21T17:00:00Z", Expires: "2031-11-20T17:00:00Z", Toolchain: "go1.26.7"}
 	var err error
 	c.Lock, err = l.YAML("")

@@ -8,18 +8,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/transfer/image"
 	transfer "github.com/containerd/containerd/v2/core/transfer/registry"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 
-	"slipway.build/slipway/imagebuild/component"
+	"slipway.build/slipway/components"
 	"slipway.build/slipway/imagebuild/layout/layouttest"
 	"slipway.build/slipway/imagebuild/registry"
+	"slipway.build/slipway/imagebuild/verifier"
 )
 
 // program builds the verifier's program.
@@ -32,75 +31,6 @@ func program(t *testing.T) string {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return to
-}
-
-// daemon starts the containerd of the lock with its verifiers in a directory, and returns a client of its.
-func daemon(t *testing.T, verifiers string) *client.Client {
-	t.Helper()
-	built, err := component.Build(t.Context(), component.Options{Sources: "../component/sources", Names: []string{"containerd"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp("", "slipt-verifier-") // a socket's path must be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	binary := filepath.Join(dir, "containerd")
-	if err := component.Extract(built, "containerd", binary); err != nil {
-		t.Fatal(err)
-	}
-	config := filepath.Join(dir, "config.toml")
-	put(t, config, fmt.Appendf(nil, `version = 3
-root = %q
-state = %q
-disabled_plugins = ["io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri", "io.containerd.nri.v1.nri"]
-[grpc]
-  address = %q
-[ttrpc]
-  address = %q
-[plugins."io.containerd.image-verifier.v1.bindir"]
-  bin_dir = %q
-  per_verifier_timeout = "60s"
-`, filepath.Join(dir, "root"), filepath.Join(dir, "state"), filepath.Join(dir, "sock"), filepath.Join(dir, "ttrpc"), verifiers))
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	cmd := exec.Command(binary, "--config", config, "--log-level", "info")
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-		if t.Failed() {
-			said, _ := os.ReadFile(log.Name())
-			t.Logf("containerd: %s", said)
-		}
-	})
-	deadline := time.Now().Add(2 * time.Minute)
-	for {
-		c, err := client.New(filepath.Join(dir, "sock"), client.WithTimeout(time.Minute))
-		if err == nil {
-			version, err := c.Version(t.Context())
-			if err == nil {
-				if version.Version != "v2.4.2" {
-					t.Fatalf("containerd %s", version.Version)
-				}
-				t.Cleanup(func() { c.Close() })
-				return c
-			}
-			c.Close()
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("containerd does not answer: %v", err)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 }
 
 // pull pulls an image through the transfer service, as kubelet's pulls go.
@@ -118,40 +48,62 @@ func pull(t *testing.T, c *client.Client, name string) error {
 	return err
 }
 
-func TestContainerdAsksTheVerifier(t *testing.T) {
+// foreign is a layout that has what a registry may have, which is nobody's proof: a name of ours with other bytes, and
+// a tenant's image.
+func foreign(t *testing.T) *layouttest.Fixture {
+	t.Helper()
+	f := layouttest.Empty(t)
+	f.Add(t, "a", "v1.0.0", []layouttest.File{{Path: "usr/bin/a", Content: "another program\n"}})
+	f.Add(t, "app", "v1", []layouttest.File{{Path: "app", Content: "a tenant's\n"}}).Repository = "team/app"
+	f.Finish(t)
+	index := filepath.Join(f.Dir, "index.json")
+	text, err := os.ReadFile(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, index, []byte(strings.ReplaceAll(string(text), "slipway/app", "team/app")))
+	return f
+}
+
+func serve(t *testing.T, dir string) string {
+	t.Helper()
+	server := httptest.NewServer(registry.New(dir))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
+// entry makes a directory with the verifier's program, which is told where the node's things are.
+func entry(t *testing.T, n verifier.Node, policy string) (dir, file, script string) {
+	t.Helper()
+	script = fmt.Sprintf("#!/bin/sh\nexec %s -trust %s -lock %s -lock-keys %s -delivery %s -policy %s \"$@\"\n", program(t), n.Trust, n.Lock, n.Statement, n.Delivery, policy)
+	dir = t.TempDir()
+	file = filepath.Join(dir, "slipway")
+	put(t, file, []byte(script))
+	if err := os.Chmod(file, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir, file, script
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("starts containerd; not in short mode")
 	}
 	if os.Geteuid() != 0 {
 		t.Skip("containerd needs root")
 	}
+}
+
+func TestContainerdAsksTheVerifier(t *testing.T) {
+	needRoot(t)
 	f := layouttest.New(t)
 	n := node(t, f, "")
-	// What a registry has is nobody's proof: the same name, and a tenant's image, from another layout.
-	swapped := layouttest.Empty(t)
-	swapped.Add(t, "a", "v1.0.0", []layouttest.File{{Path: "usr/bin/a", Content: "another program\n"}})
-	swapped.Add(t, "app", "v1", []layouttest.File{{Path: "app", Content: "a tenant's\n"}}).Repository = "team/app"
-	swapped.Finish(t)
-	text, err := os.ReadFile(filepath.Join(swapped.Dir, "index.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	put(t, filepath.Join(swapped.Dir, "index.json"), []byte(strings.ReplaceAll(string(text), "slipway/app", "team/app")))
-	serve := func(dir string) string {
-		server := httptest.NewServer(registry.New(dir))
-		t.Cleanup(server.Close)
-		return strings.TrimPrefix(server.URL, "http://")
-	}
-	good, evil := serve(f.Dir), serve(swapped.Dir)
+	swapped := foreign(t)
+	good, evil := serve(t, f.Dir), serve(t, swapped.Dir)
 
-	verifiers, binary := t.TempDir(), program(t)
-	script := fmt.Sprintf("#!/bin/sh\nexec %s -trust %s -lock %s -lock-keys %s -delivery %s -policy %s \"$@\"\n", binary, n.Trust, n.Lock, n.Statement, n.Delivery, n.Policy)
-	entry := filepath.Join(verifiers, "slipway")
-	put(t, entry, []byte(script))
-	if err := os.Chmod(entry, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	c := daemon(t, verifiers)
+	verifiers, entry, script := entry(t, n, n.Policies[1])
+	c := daemon(t, components.VerifyScoped, f.Lock, verifiers).client
 	expect := func(what, name string, wants ...string) {
 		t.Helper()
 		err := pull(t, c, name)

@@ -21,7 +21,8 @@ type Node struct {
 	Lock      string // directory of the baked lock, images.yaml and images.yaml.sig
 	Statement string // file of the lock keys' statement in force; it may be missing
 	Delivery  string // file of the current generation's delivery; it may be missing
-	Policy    string // file; it may be missing
+	// Policies are files of which the first that is there is the policy; DefaultPolicy when none is.
+	Policies []string
 }
 
 // ThisNode is where the OS layer and the agent keep them.
@@ -30,7 +31,7 @@ func ThisNode() Node {
 		Trust: plan.TrustDir, Lock: plan.BakedLock,
 		Statement: filepath.Join(plan.StateDir, "trust", "lock-keys.json"),
 		Delivery:  filepath.Join(plan.Current, "delivery.json"),
-		Policy:    "/etc/slipway/image-policy.json",
+		Policies:  []string{plan.ImagePolicy, "/etc/slipway/image-policy.json"},
 	}
 }
 
@@ -40,7 +41,7 @@ const maxFile = 16 << 20
 // Load reads the policy and the locks that count: the baked one, and that of the current generation unless its number is lower. Either
 // must be signed by a key that counts for it; a lock that is there and is not is an error.
 func (n Node) Load() (*Verifier, error) {
-	policy, err := ReadPolicy(n.Policy)
+	policy, err := ReadPolicy(n.Policies...)
 	if err != nil {
 		return nil, err
 	}

@@ -36,20 +36,24 @@ var (
 // maxPolicy bounds the bytes of a policy.
 const maxPolicy = 64 << 10
 
-// ReadPolicy reads a policy in JSON; a file that does not exist is the default. An unknown field is an error.
-func ReadPolicy(file string) (Policy, error) {
-	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return DefaultPolicy(), nil
+// ReadPolicy reads the policy, in JSON, from the first of the files that is there; it is the default when none is. An unknown
+// field is an error.
+func ReadPolicy(files ...string) (Policy, error) {
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return Policy{}, fmt.Errorf("read the policy: %w", err)
+		}
+		p, err := ParsePolicy(text)
+		if err != nil {
+			return Policy{}, fmt.Errorf("policy %s: %w", file, err)
+		}
+		return p, nil
 	}
-	if err != nil {
-		return Policy{}, fmt.Errorf("read the policy: %w", err)
-	}
-	p, err := ParsePolicy(text)
-	if err != nil {
-		return Policy{}, fmt.Errorf("policy %s: %w", file, err)
-	}
-	return p, nil
+	return DefaultPolicy(), nil
 }
 
 // ParsePolicy reads a policy from JSON.

@@ -19,12 +19,12 @@ import (
 func node(t *testing.T, f *layouttest.Fixture, policy string) verifier.Node {
 	t.Helper()
 	dir := t.TempDir()
-	n := verifier.Node{Trust: dir, Lock: dir, Statement: filepath.Join(dir, "lock-keys.json"), Delivery: filepath.Join(dir, "delivery.json"), Policy: filepath.Join(dir, "policy.json")}
+	n := verifier.Node{Trust: dir, Lock: dir, Statement: filepath.Join(dir, "lock-keys.json"), Delivery: filepath.Join(dir, "delivery.json"), Policies: []string{filepath.Join(dir, "plan.json"), filepath.Join(dir, "policy.json")}}
 	put(t, filepath.Join(dir, "lock.pub"), f.Keys)
 	put(t, filepath.Join(dir, "images.yaml"), f.Text)
 	put(t, filepath.Join(dir, "images.yaml.sig"), f.Signature)
 	if policy != "" {
-		put(t, n.Policy, []byte(policy))
+		put(t, n.Policies[1], []byte(policy))
 	}
 	return n
 }
@@ -142,7 +142,7 @@ func TestWhateverIsWrongIsARefusal(t *testing.T) {
 		"a delivery of a foreign key": func(t *testing.T, n verifier.Node, _ *layouttest.Fixture) { deliver(t, n, foreign, 12) },
 		"a statement that is none":    func(t *testing.T, n verifier.Node, _ *layouttest.Fixture) { put(t, n.Statement, []byte("{}")) },
 		"a policy with a typing error": func(t *testing.T, n verifier.Node, _ *layouttest.Fixture) {
-			put(t, n.Policy, []byte(`{"strickt":true}`))
+			put(t, n.Policies[1], []byte(`{"strickt":true}`))
 		},
 		"a revoked key": func(t *testing.T, n verifier.Node, f *layouttest.Fixture) {
 			s := &lock.KeyStatement{Schema: lock.KeysSchema, Number: 1, Issued: "2026-11-21T12:00:00Z", Keys: []lock.Key{{ID: f.Signer.ID(), Until: 6}}}

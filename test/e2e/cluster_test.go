@@ -32,6 +32,9 @@ func TestACluster(t *testing.T) {
 	step("logs, exec and port-forward work", func(t *testing.T) { s.kubectl.UsePod(t, pods[0]) })
 	step("a pod reaches a service by name, on both nodes", func(t *testing.T) { s.kubectl.ReachService(t, pods) })
 	step("a pod reaches the outside through NAT", func(t *testing.T) { s.kubectl.ReachOutside(t, pods) })
+	if !s.theirs {
+		step("its pods' images are held against the lock", s.imagesAreVerified)
+	}
 	step("its nodes do single things when they are asked", s.nodesDoActions)
 	step("its API answers without containerd and agent", s.withoutContainerd)
 	step("its history is the paper's", s.history)
@@ -59,7 +62,10 @@ func (s *system) addressIsMagnums(t *testing.T) {
 
 func (s *system) upAgain(t *testing.T) {
 	before := s.Slipway(t, "local", "servers", "-o", "json")
-	s.Slipway(t, "up", "--masters", "1", "--nodes", "1")
+	if s.theirs {
+		s.up = []string{"up", "--masters", "1", "--nodes", "1"}
+	}
+	s.Slipway(t, s.up...)
 	if after := s.Slipway(t, "local", "servers", "-o", "json"); after != before {
 		t.Errorf("servers before: %s\nafter: %s", before, after)
 	}

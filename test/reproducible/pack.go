@@ -71,7 +71,7 @@ func osLayer(dir string, built []component.Built) (string, error) {
 	if err := component.Extract(built, "pause", program); err != nil {
 		return "", err
 	}
-	c := osimage.Contents{Agent: program, ImportTool: program, Exec: program, Architecture: runtime.GOARCH}
+	c := osimage.Contents{Agent: program, ImportTool: program, Exec: program, Verifier: program, Architecture: runtime.GOARCH}
 	for name, to := range map[string]*[]byte{"lock": &c.Lock, "lock.sig": &c.LockSignature, "keys.pem": &c.TrustKeys} {
 		var err error
 		if *to, err = os.ReadFile(filepath.Join(dir, name)); err != nil {

@@ -36,8 +36,9 @@ images:
 func osLayer(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	contents := osimage.Contents{Agent: filepath.Join(dir, "slipway-agent"), ImportTool: filepath.Join(dir, "slipway-import"), Exec: filepath.Join(dir, "slipway-exec")}
-	for _, program := range []string{contents.Agent, contents.ImportTool, contents.Exec} {
+	contents := osimage.Contents{Agent: filepath.Join(dir, "slipway-agent"), ImportTool: filepath.Join(dir, "slipway-import"), Exec: filepath.Join(dir, "slipway-exec"),
+		Verifier: filepath.Join(dir, "slipway-image-verifier")}
+	for _, program := range []string{contents.Agent, contents.ImportTool, contents.Exec, contents.Verifier} {
 		build := exec.CommandContext(deadline(t), "go", "build", "-trimpath", "-o", program, "slipway.build/slipway/cmd/"+filepath.Base(program))
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {

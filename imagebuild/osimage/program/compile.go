@@ -18,11 +18,12 @@ const Toolchain = "go1.26.7"
 const linkerFlags = "-s -w -buildid="
 
 // Programs are files of this machine.
-type Programs struct{ Agent, ImportTool, Exec string }
+type Programs struct{ Agent, ImportTool, Exec, Verifier string }
 
 // In returns the programs as `make build` leaves them in a directory.
 func In(dir string) Programs {
-	return Programs{Agent: filepath.Join(dir, "slipway-agent"), ImportTool: filepath.Join(dir, "slipway-import"), Exec: filepath.Join(dir, "slipway-exec")}
+	return Programs{Agent: filepath.Join(dir, "slipway-agent"), ImportTool: filepath.Join(dir, "slipway-import"), Exec: filepath.Join(dir, "slipway-exec"),
+		Verifier: filepath.Join(dir, "slipway-image-verifier")}
 }
 
 // Options say what to compile.
@@ -40,7 +41,7 @@ func Compile(ctx context.Context, opts Options) (Programs, error) {
 		opts.Toolchain = Toolchain
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", linkerFlags,
-		"-o", opts.Dir+string(filepath.Separator), "./cmd/slipway-agent", "./cmd/slipway-exec", "./cmd/slipway-import")
+		"-o", opts.Dir+string(filepath.Separator), "./cmd/slipway-agent", "./cmd/slipway-exec", "./cmd/slipway-import", "./cmd/slipway-image-verifier")
 	cmd.Dir = opts.Source
 	cmd.Env = environment(os.Environ(), opts)
 	var stderr bytes.Buffer

@@ -44,7 +44,7 @@ func TestBothArchitecturesAreCompiledByTheSameToolchainWhateverTheEnvironment(t 
 				t.Fatal(err)
 			}
 			var all []byte
-			for _, file := range []string{p.Agent, p.Exec, p.ImportTool} {
+			for _, file := range []string{p.Agent, p.Exec, p.ImportTool, p.Verifier} {
 				info, err := buildinfo.ReadFile(file)
 				if err != nil || info.GoVersion != Toolchain {
 					t.Errorf("%s: %v, %v", file, info, err)

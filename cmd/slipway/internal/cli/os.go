@@ -32,7 +32,7 @@ type layerFlags struct {
 func (f *layerFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.source, "source", "", "clone of slipway to compile the node's programs from (default: the one around the working directory or the executable)")
-	flags.StringVar(&f.bin, "bin", "", "directory with slipway-agent, slipway-exec and slipway-import, instead of compiling them")
+	flags.StringVar(&f.bin, "bin", "", "directory with slipway-agent, slipway-exec, slipway-import and slipway-image-verifier, instead of compiling them")
 	flags.StringVar(&f.arch, "arch", "amd64", "amd64 or arm64")
 	flags.StringVar(&f.lock, "lock", "", "components' lock to bake in (default: the published one of the state directory, else images.yaml of the clone)")
 	flags.StringVar(&f.key, "key", "", "private key that signs (default: the local key)")

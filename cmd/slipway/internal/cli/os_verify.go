@@ -59,7 +59,7 @@ the layer is another one, its files are compared one by one.`,
 					return err
 				}
 			}
-			o.Contents.Agent, o.Contents.ImportTool, o.Contents.Exec = programs.Agent, programs.ImportTool, programs.Exec
+			o.Contents.Agent, o.Contents.ImportTool, o.Contents.Exec, o.Contents.Verifier = programs.Agent, programs.ImportTool, programs.Exec, programs.Verifier
 			r, err := osimage.Verify(cmd.Context(), o)
 			finish()
 			if err != nil {

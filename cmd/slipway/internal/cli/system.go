@@ -75,7 +75,8 @@ func (a *app) system(source string, report progress.Reporter) (*system.System, e
 	cloud := localcloud.New(d.State)
 	return &system.System{
 		Tree: tree, Paths: paths, Client: client, Daemon: d, Cloud: cloud, Report: report,
-		OS: &nodeos.Builder{Paths: paths, Agent: tree.Bin("slipway-agent"), ImportTool: tree.Bin("slipway-import"), Exec: tree.Bin("slipway-exec"), Name: nodeImage, Registry: cloud},
+		OS: &nodeos.Builder{Paths: paths, Agent: tree.Bin("slipway-agent"), ImportTool: tree.Bin("slipway-import"), Exec: tree.Bin("slipway-exec"),
+			Verifier: tree.Bin("slipway-image-verifier"), Name: nodeImage, Registry: cloud},
 	}, nil
 }
 

@@ -11,7 +11,7 @@ import (
 // Contents returns what goes into an OS layer of these programs with the lock that is published in a state
 // directory and the local key that has signed it.
 func Contents(paths images.Paths, programs program.Programs) (osimage.Contents, error) {
-	c := osimage.Contents{Agent: programs.Agent, ImportTool: programs.ImportTool, Exec: programs.Exec}
+	c := osimage.Contents{Agent: programs.Agent, ImportTool: programs.ImportTool, Exec: programs.Exec, Verifier: programs.Verifier}
 	for path, to := range map[string]*[]byte{
 		paths.PublicKey(): &c.TrustKeys, paths.Lock(): &c.Lock, paths.Signature(): &c.LockSignature,
 	} {
@@ -27,7 +27,7 @@ func Contents(paths images.Paths, programs program.Programs) (osimage.Contents, 
 // Signed returns the contents for a lock in a file and a key that signs it here and now.
 // Signing is deterministic: a lock that the key has signed before gets the same bytes.
 func Signed(file string, key Signer, programs program.Programs) (osimage.Contents, error) {
-	c := osimage.Contents{Agent: programs.Agent, ImportTool: programs.ImportTool, Exec: programs.Exec}
+	c := osimage.Contents{Agent: programs.Agent, ImportTool: programs.ImportTool, Exec: programs.Exec, Verifier: programs.Verifier}
 	var err error
 	if c.TrustKeys, err = key.PublicPEM(); err != nil {
 		return c, err

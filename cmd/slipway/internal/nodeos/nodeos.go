@@ -24,6 +24,7 @@ type Builder struct {
 	Agent      string // program slipway-agent
 	ImportTool string // program slipway-import
 	Exec       string // program slipway-exec
+	Verifier   string // program slipway-image-verifier
 	Name       string // of the finished image
 	Registry   Registry
 
@@ -52,7 +53,7 @@ func (b *Builder) Layer(ctx context.Context, _ func(format string, a ...any)) (s
 	if b.base == "" {
 		return "", fmt.Errorf("the OS layer goes on a base tree, and there is none yet")
 	}
-	contents, err := Contents(b.Paths, program.Programs{Agent: b.Agent, ImportTool: b.ImportTool, Exec: b.Exec})
+	contents, err := Contents(b.Paths, program.Programs{Agent: b.Agent, ImportTool: b.ImportTool, Exec: b.Exec, Verifier: b.Verifier})
 	if err != nil {
 		return "", err
 	}

@@ -44,7 +44,7 @@ func schemas() map[string]cloud.Schema {
 		"OS::Nova::Server":             schema([]string{"addresses"}, need("name", "image", "flavor", "port"), str("user_data", "key_name"), list("volumes")),
 		"Slipway::Cluster::Authority":  schema([]string{"certificate"}, need("purpose")),
 		"Slipway::Node::Registration":  schema([]string{"user_data", "pod_cidr", "node_id"}, need("name", "role", "nodegroup", "address", "pods_network_cidr")),
-		"Slipway::Node::Deployment": schema(nil, need("node", "api_address", "pods_network_cidr", "service_cidr", "kube_tag"), str("api_public_address", "master_name_prefix"),
+		"Slipway::Node::Deployment": schema(nil, need("node", "api_address", "pods_network_cidr", "service_cidr", "kube_tag"), str("api_public_address", "master_name_prefix", "image_verifier", "image_verifier_allow"),
 			list("master_addresses", "authorities", "dns_nameserver")),
 		"Slipway::Cluster::Deployment":      schema(nil, need("node")),
 		"Magnum::FloatingIPAddressSwitcher": schema([]string{"ip_address"}, str("public_ip"), need("private_ip")),
