@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"slipway.build/slipway/imagebuild/layout"
+	"slipway.build/slipway/imagebuild/layout/layouttest"
 	"slipway.build/slipway/imagebuild/lock"
 )
 
@@ -58,5 +59,44 @@ func TestADeltaOfOneComponentIsThatComponentOnTheNodesThatRunIt(t *testing.T) {
 	}
 	if code, out, errs = netless(t, "images", "delta", committed, other, "--max", "1734"); code != ExitOK {
 		t.Errorf("within the budget: %d, %s%s", code, out, errs)
+	}
+}
+
+func TestADeltaOfTheNodeOSIsOurLayerOnTheSameBase(t *testing.T) {
+	from, one, _ := nodeOS(t, layouttest.New(t), layouttest.New(t).Signer)
+	to, other, ours := nodeOS(t, layouttest.New(t), layouttest.New(t).Signer) // another lock's key is baked in
+	l, err := layout.Open(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	layer, _ := l.Size(ours)
+	manifest, _ := l.Size(other.Image.Derived)
+	delta := func(args ...string) fetched {
+		t.Helper()
+		code, out, errs := netless(t, append([]string{"images", "delta", committed, committed, "-o", "json"}, args...)...)
+		var d fetched
+		if err := json.Unmarshal([]byte(out), &d); err != nil || code != ExitOK || d.OS == nil {
+			t.Fatalf("%v: code %d, %v, %s%s", args, code, err, out, errs)
+		}
+		return d
+	}
+	d := delta("--os-from", from, "--os-to", to)
+	if d.OS.From != one.Image.Derived || d.OS.To != other.Image.Derived || d.OS.Layers != 1 || d.OS.Present == 0 || d.Bytes != d.OS.Bytes ||
+		d.OS.Bytes <= layer+manifest || d.OS.Bytes > layer+manifest+8192 {
+		t.Errorf("%+v; our layer has %d bytes, the manifest %d", d.OS, layer, manifest)
+	}
+	if d := delta("--os-from", from, "--os-to", from); d.OS.Bytes != 0 || d.OS.Layers != 0 {
+		t.Errorf("from an image to itself: %+v", d.OS)
+	}
+	code, _, errs := netless(t, "images", "delta", committed, committed, "--os-from", from, "--os-to", to, "--max", "1")
+	if code != ExitFailed || !strings.Contains(errs, "the budget of 1") {
+		t.Errorf("above the budget: %d, %s", code, errs)
+	}
+	if code, _, errs := netless(t, "images", "delta", committed, committed, "--os-from", from); code != ExitUsage {
+		t.Errorf("one OS image only: %d, %s", code, errs)
+	}
+	if code, _, errs := netless(t, "images", "delta", committed, committed, "--os-from", from, "--os-to", t.TempDir()); code != ExitFailed || !strings.Contains(errs, "no OCI layout") {
+		t.Errorf("no OS image: %d, %s", code, errs)
 	}
 }
