@@ -19,7 +19,9 @@ type Clone struct {
 	Recipes, Sources string
 }
 
-// Edits returns, in order, the places where a person edits and the commands to run.
+// Edits returns, in order, what to do for a proposal in the root of the clone: commands to type after
+// "run", and what only a person can tell. Where the same text stands in several places the commands for
+// all of them are given, with what to look for before each is typed.
 func (c Clone) Edits(p Proposal) ([]string, error) {
 	places, err := c.mentions(p)
 	if err != nil {
@@ -29,9 +31,14 @@ func (c Clone) Edits(p Proposal) ([]string, error) {
 	for _, place := range places {
 		where := ""
 		if len(places) > 1 {
-			where = ", where it is of " + p.Source
+			where = "   # if it is of " + p.Source
 		}
-		all = append(all, fmt.Sprintf("edit %s%s: %s becomes %s", place, where, p.Current, p.Proposed))
+		file, line, _ := strings.Cut(place, ":")
+		if plain(p.Current) && plain(p.Proposed) {
+			all = append(all, fmt.Sprintf("run %s%s", substitute(line, p.Current, p.Proposed, "", file), where))
+			continue
+		}
+		all = append(all, fmt.Sprintf("edit %s: %q becomes %q%s", place, p.Current, p.Proposed, where))
 	}
 	if len(places) == 0 {
 		all = append(all, fmt.Sprintf("edit the recipe of %s in %s: %s becomes %s", words(p.Images), c.Recipes, p.Current, p.Proposed))
@@ -44,6 +51,17 @@ func (c Clone) Edits(p Proposal) ([]string, error) {
 		all = append(all, gets...)
 	}
 	return append(all, "run slipway images lock"), nil
+}
+
+// plain reports whether a version can stand in a command as it is: what comes from a proxy or an
+// archive may be anything.
+func plain(version string) bool {
+	return version != "" && strings.Trim(version, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+~:-") == ""
+}
+
+// substitute is the command that replaces a version by another one in a line of a file, or in all of them.
+func substitute(line, from, to, end, file string) string {
+	return fmt.Sprintf("sed -i '%ss/%s%s/%s/' %s", line, strings.ReplaceAll(from, ".", `\.`), end, to, file)
 }
 
 // mentions are the lines of the recipes that have the current version as a text of its own, in files
@@ -126,11 +144,11 @@ func (c Clone) gets(p Proposal) ([]string, error) {
 		dir := path.Dir(name)
 		if path.Base(dir) == p.Current { // one folder for each version
 			next := path.Join(path.Dir(dir), p.Proposed)
-			all = append(all, fmt.Sprintf("copy %s to %s, and keep the old one while the lock has that version", dir, next))
+			all = append(all, fmt.Sprintf("run cp -r %s %s   # the old one stays while the lock has that version", dir, next))
 			dir = next
 		}
 		if n := pinned(file, p.Current); n > 0 {
-			all = append(all, fmt.Sprintf("edit %s/go.mod: the %d replacements by v0.%s become v0.%s", dir, n, after1(p.Current), after1(p.Proposed)))
+			all = append(all, fmt.Sprintf("run %s   # replacements: %d", substitute("", "v0."+after1(p.Current), "v0."+after1(p.Proposed), "$", dir+"/go.mod"), n))
 		}
 		all = append(all, fmt.Sprintf("run go -C %s get %s@%s", dir, p.Source, p.Proposed))
 		return nil

@@ -231,9 +231,9 @@ func TestEditsNameFileAndLine(t *testing.T) {
 		want     []string
 	}{
 		"a module with a folder for each version": {Proposal{Kind: Module, Source: "k8s.io/kubernetes", Current: "v1.36.3", Proposed: "v1.36.4"}, []string{
-			"edit imagebuild/component/kubernetes.go:3: v1.36.3 becomes v1.36.4",
-			"copy imagebuild/component/sources/kubernetes/v1.36.3 to imagebuild/component/sources/kubernetes/v1.36.4, and keep the old one while the lock has that version",
-			"edit imagebuild/component/sources/kubernetes/v1.36.4/go.mod: the 2 replacements by v0.36.3 become v0.36.4",
+			`run sed -i '3s/v1\.36\.3/v1.36.4/' imagebuild/component/kubernetes.go`,
+			"run cp -r imagebuild/component/sources/kubernetes/v1.36.3 imagebuild/component/sources/kubernetes/v1.36.4   # the old one stays while the lock has that version",
+			`run sed -i 's/v0\.36\.3$/v0.36.4/' imagebuild/component/sources/kubernetes/v1.36.4/go.mod   # replacements: 2`,
 			"run go -C imagebuild/component/sources/kubernetes/v1.36.4 get k8s.io/kubernetes@v1.36.4",
 			"run slipway images lock",
 		}},
@@ -243,7 +243,7 @@ func TestEditsNameFileAndLine(t *testing.T) {
 			"run slipway images lock",
 		}},
 		"a Debian package": {Proposal{Kind: Debian, Source: "bird:amd64", Current: "1.6.8-2.1", Proposed: "1.6.8-2.1+b1"}, []string{
-			"edit imagebuild/component/packages.yaml:2: 1.6.8-2.1 becomes 1.6.8-2.1+b1",
+			`run sed -i '2s/1\.6\.8-2\.1/1.6.8-2.1+b1/' imagebuild/component/packages.yaml`,
 			"run slipway images lock",
 		}},
 	} {
