@@ -45,7 +45,7 @@ func TestFindingsAboutTheLockAreInTheReportByTheirRules(t *testing.T) {
 		t.Errorf("%s: %+v", r.Outcome, r.Causes)
 	}
 	text := page(t, r)
-	for _, want := range []string{"3 broken", "1 accepted", "<b>etcd@v3.6.16</b>", "until 2027-01-31: &lt;script&gt;", "the step to it from number 3 too"} {
+	for _, want := range []string{"3 findings</b>", "1 accepted", "<b>etcd@v3.6.16</b>", "until 2027-01-31: &lt;script&gt;", "the step to it from number 3 too"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not have %q", want)
 		}
