@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -31,12 +33,17 @@ func (s *system) imagesAreVerified(t *testing.T) {
 	if err != nil || len(tags) == 0 {
 		t.Fatalf("the registry's tags of pause: %v, %v", tags, err)
 	}
-	locked := ourRegistry + "/slipway/pause:" + tags[0]
-	image, err := remote.Image(reference(t, locked), remote.WithPlatform(v1.Platform{OS: "linux", Architecture: "amd64"}))
+	locked := ourRegistry + "/slipway/pause@" + nodesManifest(t, ourRegistry+"/slipway/pause:"+tags[0])
+	image, err := remote.Image(reference(t, locked))
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed, err := mutate.Config(image, v1.Config{Entrypoint: []string{"/pause"}, Labels: map[string]string{"by": "somebody else"}})
+	config, err := image.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Config.Labels = map[string]string{"by": "somebody else"}
+	changed, err := mutate.Config(image, config.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,6 +88,26 @@ func (s *system) imagesAreVerified(t *testing.T) {
 	}
 }
 
+// nodesManifest is the one manifest of an image that a system for nodes always has: the other form is packed for publishing only.
+func nodesManifest(t *testing.T, image string) string {
+	t.Helper()
+	index, err := remote.Index(reference(t, image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range list.Manifests {
+		if d.Platform != nil && d.Platform.Architecture == "amd64" && d.Annotations["io.github.containers.compression.zstd"] == "true" {
+			return d.Digest.String()
+		}
+	}
+	t.Fatalf("%s has no manifest of layers in zstd: %+v", image, list.Manifests)
+	return ""
+}
+
 // eventsOf are the messages of a pod's events.
 func (s *system) eventsOf(t *testing.T, pod string) string {
 	t.Helper()
@@ -98,7 +125,7 @@ func foreignRegistry(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: registry.New(), ReadHeaderTimeout: time.Minute}
+	server := &http.Server{Handler: registry.New(registry.Logger(log.New(io.Discard, "", 0))), ReadHeaderTimeout: time.Minute}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
