@@ -156,8 +156,8 @@ ci-pictures: ## the report of make ci as a browser shows it, on a phone and on a
 	shot phone.html 500,4000 phone.png; shot report.html 1280,3000 desk.png; ls -l bin/ci/*.png
 
 .PHONY: test-vm
-test-vm: test-deps ## boot the node OS once in an emulated machine: a kernel of its own, cgroup v2 only; minutes (needs root)
-	$(call install,qemu-system-x86 e2fsprogs kmod)
+test-vm: test-deps ## boot the node OS once in an emulated machine: a kernel of its own, cgroup v2 only, SELinux enforcing; minutes (needs root)
+	$(call install,qemu-system-x86 e2fsprogs kmod policycoreutils)
 	@umask 022; $(GO) test -tags vm -count=1 -v -timeout 60m ./test/vm
 
 .PHONY: lint

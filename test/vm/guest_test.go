@@ -27,7 +27,7 @@ const (
 	planFile = "/var/lib/plans/plan.json"
 	unitName = "slipway-etcd.service"
 	user     = "slip-etcd"
-	userID   = 990
+	userID   = "64710" // by the OS layer's sysusers.d
 
 	// hostAddress is what QEMU's user network calls this machine's loopback.
 	hostAddress = "10.0.2.2"
@@ -94,7 +94,7 @@ func repository(t *testing.T) string {
 }
 
 // delivery is the plan as the file has it: signed, with the lock and its signature.
-func delivery(t *testing.T, image *testimage.Image, registry string, planKey, lockKey *ecdsa.PrivateKey) []byte {
+func delivery(t *testing.T, image *testimage.Image, registry string, planKey *ecdsa.PrivateKey, text, signature []byte, digest string) []byte {
 	t.Helper()
 	const client, peer = "http://127.0.0.1:2379", "http://127.0.0.1:2380"
 	p := &plan.Plan{
@@ -115,50 +115,47 @@ func delivery(t *testing.T, image *testimage.Image, registry string, planKey, lo
 			},
 		}},
 		Deadline: plan.Duration(20 * time.Minute),
+		Lock:     digest,
 	}
-	raw, signature, digest := testimage.Lock(t, lockKey, image)
-	p.Lock = digest
 	p.Issue(time.Now(), 24*time.Hour)
 	envelope, err := plan.Seal(t.Context(), p, planKey)
 	must(t, err)
-	out, err := json.Marshal(protocol.Delivery{Envelope: envelope, LockBytes: raw, LockSignature: signature})
+	out, err := json.Marshal(protocol.Delivery{Envelope: envelope, LockBytes: text, LockSignature: signature})
 	must(t, err)
 	return out
 }
 
-// guest prepares the node's tree: the base tree, what the OS layer brings, the kernel's modules,
-// the plan, and a unit that reports and switches the machine off. The sum is the component's.
-func guest(t *testing.T, k kernel) (n *testnode.Node, sum string) {
+// guest prepares the node's file system: the node OS, the kernel's modules, the plan, and a unit that reports and switches the
+// machine off. The sum is the component's.
+func guest(t *testing.T, k kernel) (r root, sum string) {
 	t.Helper()
 	planKey, planPublic := testimage.Key(t)
-	lockKey, lockPublic := testimage.Key(t)
+	lockKey, _ := testimage.Key(t)
 	image := etcd(t)
 	registry := testimage.NewRegistry(t, nil, image)
 	address, err := url.Parse(registry.URL)
 	must(t, err)
+	text, signature, digest := testimage.Lock(t, lockKey, image)
+	r = newRoot(t, text, signature, lockKey)
 	inside := "http://" + hostAddress + ":" + address.Port()
-	n = testnode.New(t, testnode.Config{
-		Name: testnode.Name(t, "slipt-vm"), Tree: testnode.BaseTree(t), Programs: testnode.BuildPrograms(t),
-		Arguments: "run --plan " + planFile,
-		Layer: map[string]string{
-			plan.TrustDir + "/lock.pub": string(lockPublic),
-			plan.AgentConfig:            "node: " + nodeID + "\n",
-			filepath.Join(filepath.Dir(plan.AgentConfig), standalone.KeysFile): string(planPublic),
-			planFile: string(delivery(t, image, inside, planKey, lockKey)),
-			"/etc/systemd/system/slipt-network.service": network,
-			"/etc/systemd/system/slipt-report.service":  reportUnit,
-			"/usr/libexec/slipt-report":                 reportScript,
-			"/etc/fstab":                                "/dev/nvme0n1 / ext4 defaults 0 0\n",
-		},
-	})
-	must(t, n.AddUser(user, userID))
-	must(t, os.Chmod(n.Path("/usr/libexec/slipt-report"), 0o755))
-	for _, unit := range []string{"slipt-network.service", "slipt-report.service"} {
-		must(t, n.Link("../"+unit, "/etc/systemd/system/multi-user.target.wants/"+unit))
+	for name, content := range map[string]string{
+		plan.AgentConfig: "node: " + nodeID + "\n",
+		filepath.Join(filepath.Dir(plan.AgentConfig), standalone.KeysFile): string(planPublic),
+		planFile: string(delivery(t, image, inside, planKey, text, signature, digest)),
+		"/etc/systemd/system/slipt-network.service":              network,
+		"/etc/systemd/system/slipt-report.service":               reportUnit,
+		"/etc/systemd/system/slipway-agent.service.d/slipt.conf": "[Service]\nExecStart=\nExecStart=" + plan.AgentBinary + " run --plan " + planFile + "\n",
+		"/etc/fstab": "/dev/nvme0n1 / ext4 defaults 0 0\n",
+	} {
+		r.write(t, name, content, 0o644)
 	}
-	_, err = run(t.Context(), "", "cp", "-a", filepath.Join(k.tree, "lib", "modules"), n.Path("/usr/lib/"))
+	r.write(t, "/usr/libexec/slipt-report", reportScript, 0o755)
+	for _, unit := range []string{"slipt-network.service", "slipt-report.service"} {
+		r.enable(t, unit)
+	}
+	_, err = run(t.Context(), "", "cp", "-a", filepath.Join(k.tree, "lib", "modules"), r.path("/usr/lib/"))
 	must(t, err)
-	return n, image.Platform().Files[0].SHA256
+	return r, image.Platform().Files[0].SHA256
 }
 
 const network = `[Unit]
@@ -215,11 +212,22 @@ say cpu.weight "$(cat $group/cpu.weight)"
 for f in Uid CapEff CapBnd CapPrm NoNewPrivs Seccomp; do say $f "$(sed -n "s/^$f:[[:space:]]*//p" /proc/$pid/status)"; done
 say root "$(ls /proc/$pid/root | tr '\n' ' ')"
 say selinux "$(cat /sys/fs/selinux/enforce 2>/dev/null || echo none)"
-say label "$(tr -d '\0' < /proc/$pid/attr/current 2>/dev/null)"
-say agent "$(tr -d '\0' < /proc/$(systemctl show --value --property=MainPID slipway-agent.service)/attr/current 2>/dev/null)"
-say denials "$(dmesg 2>/dev/null | grep -c 'avc:  denied')"
+say policy "$(sed -n 's/^SELINUXTYPE=//p' /etc/selinux/config)"
+# A program of a confined domain must not do what its domain may not: the policy is seen to refuse.
+runcon system_u:system_r:syslogd_t:s0 /bin/cat /etc/hostname > /dev/null 2>&1; say refused "$([ $? -ne 0 ] && echo 1 || echo 0)"
+label() { tr -d '\0' < /proc/$1/attr/current 2>/dev/null; }
+say domain.init "$(label 1)"
+say domain.agent "$(label $(systemctl show --value --property=MainPID slipway-agent.service))"
+say domain.supervisor "$(label $main)"
+say domain.component "$(label $pid)"
+say file.agent "$(stat -c %C /usr/bin/slipway-agent)"
+say file.component "$(stat -L -c %C /proc/$pid/exe)"
+say file.images "$(stat -c %C /var/lib/slipway/images)"
+say file.generations "$(stat -c %C /var/lib/slipway/generations)"
+say file.pki "$(stat -c %C /var/lib/slipway/pki 2>/dev/null || echo none)"
+say failed "$(systemctl --failed --no-legend --plain | awk '{print $1}' | tr '\n' ' ')"
 ` + plan.AgentBinary + ` verify > /run/verify 2>&1; say verify "$?"
 cat /run/verify
-dmesg | grep 'avc:  denied' | tail -20
+dmesg | sed -n 's/.*avc:  denied/slipt-denied/p'
 say end 1
 `

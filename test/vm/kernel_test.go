@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"slipway.build/slipway/imagebuild/buildcache"
 )
 
 // kernel is Debian's kernel for clouds, unpacked: its NVMe and ext4 drivers are built in, so that
@@ -64,25 +62,7 @@ func kernelPackage(t *testing.T) string {
 	if name == "" {
 		t.Fatalf("apt knows no kernel for clouds: %s", out)
 	}
-	dir := filepath.Join(buildcache.Dir(), "vm")
-	must(t, os.MkdirAll(dir, 0o755))
-	if found, _ := filepath.Glob(filepath.Join(dir, name+"_*.deb")); len(found) == 1 {
-		return found[0]
-	}
-	temp := t.TempDir()
-	_, err = run(t.Context(), temp, "apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", name)
-	must(t, err)
-	found, err := filepath.Glob(filepath.Join(temp, "*.deb"))
-	must(t, err)
-	if len(found) != 1 {
-		t.Fatalf("apt fetched %q", found)
-	}
-	raw, err := os.ReadFile(found[0])
-	must(t, err)
-	to := filepath.Join(dir, filepath.Base(found[0]))
-	must(t, os.WriteFile(to+".new", raw, 0o644))
-	must(t, os.Rename(to+".new", to))
-	return to
+	return fetch(t, name)
 }
 
 func newKernel(t *testing.T) kernel {
