@@ -2,17 +2,15 @@ package stages
 
 import (
 	"context"
-	"crypto/sha256"
 	"debug/buildinfo"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
 
 	"slipway.build/slipway/ci/pipeline"
 	"slipway.build/slipway/ci/report"
+	"slipway.build/slipway/imagebuild/buildcache"
 )
 
 // Programs are what `make build` makes.
@@ -69,15 +67,6 @@ func describe(path string) (report.Artifact, error) {
 
 // fileDigest is the sha256 of a file, with its prefix, and its size.
 func fileDigest(path string) (string, int64, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", 0, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, f)
-	if err != nil {
-		return "", 0, fmt.Errorf("read %s: %w", path, err)
-	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), n, nil
+	sum, n, err := buildcache.Sum(path)
+	return "sha256:" + sum, n, err
 }

@@ -78,7 +78,7 @@ func (c cache) lock(ctx context.Context, key string, waiting func()) (func(), er
 }
 
 func hasDigest(file, digest string) bool {
-	sum, _, err := hashFile(file)
+	sum, _, err := buildcache.Sum(file)
 	return err == nil && digest == "sha256:"+sum
 }
 

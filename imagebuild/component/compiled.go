@@ -2,11 +2,9 @@ package component
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
-	"os"
+
+	"slipway.build/slipway/imagebuild/buildcache"
 )
 
 // compiled is one program in the cache of programs: the file "program" of its entry.
@@ -50,24 +48,8 @@ func (b *builder) program(ctx context.Context, in inputs, p Program, again bool,
 		return c, "", false, err
 	}
 	c = compiled{Package: p.Package, Platform: in.Platform}
-	if c.SHA256, c.Size, err = hashFile(work.file("program")); err != nil {
+	if c.SHA256, c.Size, err = buildcache.Sum(work.file("program")); err != nil {
 		return c, "", false, fmt.Errorf("hash %s: %w", p.Package, err)
 	}
 	return c, final.file("program"), false, final.store(c, work)
-}
-
-func hashFile(name string) (sum string, size int64, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return "", 0, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	size, err = copyAll(h, f)
-	return hex.EncodeToString(h.Sum(nil)), size, err
-}
-
-// copyAll reads in pieces that stay within a core's cache.
-func copyAll(w io.Writer, f *os.File) (int64, error) {
-	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{f}, make([]byte, 256<<10))
 }

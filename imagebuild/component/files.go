@@ -35,7 +35,7 @@ func PackFiles(ctx context.Context, cacheDir string, forms []Form, f Files) (Bui
 		if err := checkPath(path); err != nil {
 			return Built{}, fmt.Errorf("pack %s: %w", f.Name, err)
 		}
-		sum, size, err := hashFile(f.Paths[path])
+		sum, size, err := buildcache.Sum(f.Paths[path])
 		if err != nil {
 			return Built{}, fmt.Errorf("pack %s: %w", f.Name, err)
 		}

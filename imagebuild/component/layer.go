@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"slipway.build/slipway/imagebuild/buildcache"
 	"slipway.build/slipway/imagebuild/lock"
 )
 
@@ -121,7 +122,7 @@ func copyInto(w io.Writer, file string) error {
 		return err
 	}
 	defer f.Close()
-	_, err = copyAll(w, f)
+	_, err = buildcache.Copy(w, f)
 	return err
 }
 

@@ -18,6 +18,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/klauspost/compress/zstd"
+
+	"slipway.build/slipway/imagebuild/buildcache"
 )
 
 // packImage is an image of two programs, which are there as plain files, and a link.
@@ -30,7 +32,7 @@ func packImage(t *testing.T) image {
 		if err := os.WriteFile(file, []byte(strings.Repeat(path, 10_000*(i+1))), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		sum, size, err := hashFile(file)
+		sum, size, err := buildcache.Sum(file)
 		if err != nil {
 			t.Fatal(err)
 		}

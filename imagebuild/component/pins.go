@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"slipway.build/slipway/imagebuild/buildcache"
 	"slipway.build/slipway/imagebuild/debian"
@@ -31,8 +30,11 @@ func readPins(sources, arch string) (map[string]lock.Package, error) {
 	}
 	pins := map[string]lock.Package{}
 	for _, p := range list {
-		if len(p.SHA256) != 64 || !fs.ValidPath(p.Path) || p.Name == "" || p.Version == "" || strings.HasPrefix(p.Name, "-") {
-			return nil, fmt.Errorf("%s: %q %q is not a package with a version, a path and a sha256", name, p.Name, p.Version)
+		if err := debian.Check(p); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if !fs.ValidPath(p.Path) {
+			return nil, fmt.Errorf("%s: package %s: %.100q is no path of the pool", name, p.Name, p.Path)
 		}
 		pins[p.Name] = p
 	}
