@@ -35,7 +35,7 @@ func nodeOS(t *testing.T, f *layouttest.Fixture, key *sign.Key) (dir string, bui
 	ok(testbase.Write(filepath.Join(top, "base.oci"), base))
 	digest, err := base.Digest()
 	ok(err)
-	for _, name := range []string{"agent", "import", "exec"} {
+	for _, name := range []string{"agent", "import", "exec", "verifier"} {
 		ok(os.WriteFile(filepath.Join(top, name), testbase.Program(elf.EM_X86_64, name), 0o600))
 	}
 	const repository = "registry.example.org/os/node"
@@ -43,7 +43,7 @@ func nodeOS(t *testing.T, f *layouttest.Fixture, key *sign.Key) (dir string, bui
 	built, err = osimage.Build(t.Context(), osimage.BuildOptions{
 		Base: filepath.Join(top, "base.oci") + "@" + digest.String(), Out: dir, Repository: repository, Tag: "44.1", Key: key,
 		Contents: osimage.Contents{
-			Agent: filepath.Join(top, "agent"), ImportTool: filepath.Join(top, "import"), Exec: filepath.Join(top, "exec"),
+			Agent: filepath.Join(top, "agent"), ImportTool: filepath.Join(top, "import"), Exec: filepath.Join(top, "exec"), Verifier: filepath.Join(top, "verifier"),
 			Lock: f.Text, LockSignature: f.Signature, TrustKeys: f.Keys,
 			Policy: osimage.Policy{Repositories: []osimage.Repository{{Name: repository, Key: f.Keys}}},
 		},
