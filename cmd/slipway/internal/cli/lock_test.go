@@ -280,17 +280,17 @@ func TestAcceptingIsIssuingTheLockAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr := onLock(t, t.TempDir(), "accept", "support", "etcd", "--reason", "it is mended here", "--until", "2099-01-01", "--lock", file); code != ExitOK {
+	if code, _, stderr := onLock(t, t.TempDir(), "accept", "support", "etcd", "coredns", "--reason", "it is mended here", "--until", "2099-01-01", "--lock", file); code != ExitOK {
 		t.Fatalf("exit %d, %s", code, stderr)
 	}
 	after, err := lock.Load(file)
-	if err != nil || after.Number != before.Number+1 || len(after.Accepted) != len(before.Accepted)+1 {
+	if err != nil || after.Number != before.Number+1 || len(after.Accepted) != len(before.Accepted)+2 {
 		t.Errorf("%+v, %v", after, err)
 	}
 	if findings(t, t.TempDir(), file)["acceptance"] == 0 {
 		t.Error("an acceptance that silences nothing was let pass")
 	}
-	if code, _, stderr := onLock(t, t.TempDir(), "accept", "support", "etcd", "--retract", "--lock", file); code != ExitOK {
+	if code, _, stderr := onLock(t, t.TempDir(), "accept", "support", "etcd", "coredns", "--retract", "--lock", file); code != ExitOK {
 		t.Fatalf("exit %d, %s", code, stderr)
 	}
 	if code, _, stderr := onLock(t, t.TempDir(), "accept", "signed", "etcd", "--reason", "x", "--until", "2099-01-01", "--lock", file); code != ExitFailed || !strings.Contains(stderr, "cannot be accepted") {

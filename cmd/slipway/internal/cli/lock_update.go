@@ -101,7 +101,7 @@ func (a *app) lockAccept(source *string) *cobra.Command {
 	var retract bool
 	var life time.Duration
 	cmd := &cobra.Command{
-		Use: "accept RULE IMAGE[@VERSION]", Short: "Accept what a rule finds about an image, with a reason, until a day; it is listed with the reason from then on", Args: cobra.ExactArgs(2),
+		Use: "accept RULE IMAGE[@VERSION]...", Short: "Accept what a rule finds about images, with a reason, until a day; it is listed with the reason from then on", Args: cobra.MinimumNArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if !retract && (reason == "" || until == "") {
 				return usagef("name a --reason and the last day, --until 2027-01-31")
@@ -110,15 +110,18 @@ func (a *app) lockAccept(source *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var next *lock.Lock
-			if retract {
-				next, err = release.Retract(l.Lock, args[0], args[1], a.Now(), life)
-			} else {
-				next, err = release.Accept(l.Lock, lock.Acceptance{Rule: args[0], Image: args[1], Reason: reason, Until: until}, a.Now(), life)
+			next := l.Lock
+			for _, image := range args[1:] {
+				if retract {
+					next, err = release.Retract(next, args[0], image, a.Now(), life)
+				} else {
+					next, err = release.Accept(next, lock.Acceptance{Rule: args[0], Image: image, Reason: reason, Until: until}, a.Now(), life)
+				}
+				if err != nil {
+					return err
+				}
 			}
-			if err != nil {
-				return err
-			}
+			next.Issue(l.Number+1, a.Now(), life) // one number, however many images
 			if err := component.WriteLock(l.file, next); err != nil {
 				return err
 			}
