@@ -3,8 +3,6 @@ package stages
 import (
 	"archive/tar"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +10,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/opencontainers/go-digest"
 
 	"slipway.build/slipway/ci/pipeline"
 	"slipway.build/slipway/ci/report"
@@ -123,8 +122,7 @@ func sbomOf(ctx context.Context, s *pipeline.Step, img *lock.Image, p *lock.Plat
 		if err := os.WriteFile(filepath.Join(s.Out("documents"), name), text, 0o644); err != nil {
 			return err
 		}
-		sum := sha256.Sum256(text)
-		if made := "sha256:" + hex.EncodeToString(sum[:]); d.locked != "" && made != d.locked {
+		if made := digest.FromBytes(text).String(); d.locked != "" && made != d.locked {
 			return fmt.Errorf("%s: the lock names %s, made of the image's files is %s", d.name, d.locked, made)
 		}
 	}
@@ -150,7 +148,7 @@ func attachedTo(ctx context.Context, layout string, img *lock.Image, p *lock.Pla
 		if err != nil {
 			return err
 		}
-		if found := sha256.Sum256(a.Content); "sha256:"+hex.EncodeToString(found[:]) != d.locked {
+		if digest.FromBytes(a.Content).String() != d.locked {
 			return fmt.Errorf("the document of type %s that is attached to the index %s is not %s, which the lock names", d.kind, img.Index, d.locked)
 		}
 	}

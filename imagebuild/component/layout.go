@@ -17,12 +17,9 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/opencontainers/go-digest"
 
+	"slipway.build/slipway/imagebuild/layout"
 	"slipway.build/slipway/imagebuild/lock"
 )
-
-// RefName is the annotation in an OCI layout's index that says under which name an image
-// goes: here its repository, a colon and its version.
-const RefName = "org.opencontainers.image.ref.name"
 
 // WriteLayout brings an OCI layout up to date: the images' blobs are there and are what
 // their digests say, and the index names them. Entries of other images stay, and so does
@@ -54,7 +51,7 @@ func WriteLayout(dir string, built []Built) error {
 		}
 	}
 	slices.SortFunc(index.Manifests, func(x, y v1.Descriptor) int {
-		return strings.Compare(x.Annotations[RefName], y.Annotations[RefName])
+		return strings.Compare(x.Annotations[layout.RefName], y.Annotations[layout.RefName])
 	})
 	text, err := json.MarshalIndent(index, "", "  ")
 	if err != nil {
@@ -96,12 +93,12 @@ func addToIndex(index *v1.IndexManifest, img *lock.Image, blobs string) error {
 		return err
 	}
 	ref := img.Repository + ":" + img.Version
-	index.Manifests = slices.DeleteFunc(index.Manifests, func(d v1.Descriptor) bool { return d.Annotations[RefName] == ref })
+	index.Manifests = slices.DeleteFunc(index.Manifests, func(d v1.Descriptor) bool { return d.Annotations[layout.RefName] == ref })
 	index.Manifests = append(index.Manifests, v1.Descriptor{
 		MediaType:   types.OCIImageIndex,
 		Digest:      hash,
 		Size:        int64(len(text)),
-		Annotations: map[string]string{RefName: ref},
+		Annotations: map[string]string{layout.RefName: ref},
 	})
 	return nil
 }

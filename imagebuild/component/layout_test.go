@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"slipway.build/slipway/imagebuild/layout"
 )
 
 // inodes maps every file beneath dir to its inode: a file that was written again has another.
@@ -42,7 +44,7 @@ func refs(t *testing.T, dir string) map[string]string {
 	}
 	all := map[string]string{}
 	for _, m := range index.Manifests {
-		all[m.Annotations[RefName]] = m.Digest.String()
+		all[m.Annotations[layout.RefName]] = m.Digest.String()
 	}
 	return all
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -128,11 +127,7 @@ func (j *job) unpackPackages(ctx context.Context, arch debian.Architecture, s *S
 }
 
 func addPackage(ctx context.Context, apt debian.Apt, arch string, p lock.Package, tree *debian.Tree) error {
-	file, err := apt.Fetch(ctx, arch, p)
-	if err != nil {
-		return err
-	}
-	f, err := os.Open(file)
+	f, err := apt.Open(ctx, arch, p)
 	if err != nil {
 		return err
 	}

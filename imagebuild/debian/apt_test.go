@@ -152,11 +152,7 @@ func TestAPackageIsFetchedOnceAndByItsSum(t *testing.T) {
 	if err := os.RemoveAll(s.dir); err != nil { // it has no more to say
 		t.Fatal(err)
 	}
-	name, err := apt.Fetch(t.Context(), "amd64", a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Open(name)
+	f, err := apt.Open(t.Context(), "amd64", a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,17 +161,17 @@ func TestAPackageIsFetchedOnceAndByItsSum(t *testing.T) {
 	if err != nil || len(all) != 1 || string(all[0].Data) != "1:1.0" {
 		t.Errorf("got %+v, %v", all, err)
 	}
-	if err := os.WriteFile(name, []byte("changed"), 0o644); err != nil {
+	if err := os.WriteFile(f.Name(), []byte("changed"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err = apt.Fetch(t.Context(), "amd64", a)
+	_, err = apt.Open(t.Context(), "amd64", a)
 	refused(t, err, "package a 1:1.0", "remove it")
 	kept, err := os.ReadDir(filepath.Join(apt.Dir, "packages"))
 	if err != nil || len(kept) != 2 {
 		t.Errorf("the cache has %v, %v", kept, err)
 	}
 	for _, bad := range []lock.Package{{Name: "-oX", Version: "1", SHA256: sumA}, {Name: "a", Version: "-oX", SHA256: sumA}, {Name: "a", Version: "1", SHA256: "../../" + sumA[6:]}} {
-		if _, err := apt.Fetch(t.Context(), "amd64", bad); err == nil {
+		if _, err := apt.Open(t.Context(), "amd64", bad); err == nil {
 			t.Errorf("%+v was fetched", bad)
 		}
 	}
@@ -188,12 +184,12 @@ func TestListsThatAreOlderThanAVersionAreFetchedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	newer := s.add("a", "2")
-	if _, err := apt.Fetch(t.Context(), "amd64", newer); err != nil {
+	if _, err := apt.Open(t.Context(), "amd64", newer); err != nil {
 		t.Error(err)
 	}
 	gone := newer
 	gone.Version, gone.SHA256 = "3", sumA
-	_, err := apt.Fetch(t.Context(), "amd64", gone)
+	_, err := apt.Open(t.Context(), "amd64", gone)
 	refused(t, err, "a=3", "pin what it has now")
 }
 

@@ -80,10 +80,7 @@ func (t *Tree) take(taken Taken, a Architecture, name, who string) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	for _, n := range needed {
-		if !strings.HasPrefix(n, "/") {
-			n = "usr/lib/" + a.Triplet + "/" + n
-		}
-		if err := t.take(taken, a, Merge(strings.TrimPrefix(n, "/")), name); err != nil {
+		if err := t.take(taken, a, Merge(n), name); err != nil {
 			return err
 		}
 	}
@@ -100,8 +97,8 @@ func relative(from, to string) string {
 	return strings.Repeat("../", len(f)) + strings.Join(t, "/")
 }
 
-// dependencies returns the interpreter, as an absolute path, and the needed libraries of an ELF
-// file; nothing for another kind of file.
+// dependencies returns where the interpreter and the needed libraries of an ELF file are in a tree;
+// nothing for another kind of file.
 func dependencies(data []byte, a Architecture) ([]string, error) {
 	if !bytes.HasPrefix(data, []byte(elf.ELFMAG)) {
 		return nil, nil
@@ -139,7 +136,16 @@ func dependencies(data []byte, a Architecture) ([]string, error) {
 			return nil, fmt.Errorf("it looks for libraries in %v, which is not followed", where)
 		}
 	}
-	return append(all, libraries...), nil
+	for _, l := range libraries {
+		if !path.IsAbs(l) {
+			l = "usr/lib/" + a.Triplet + "/" + l
+		}
+		all = append(all, l)
+	}
+	for i := range all {
+		all[i] = strings.TrimPrefix(all[i], "/")
+	}
+	return all, nil
 }
 
 // Check refuses taken files that could not run: a library or interpreter that is not among them,
@@ -156,10 +162,7 @@ func (taken Taken) Check(a Architecture) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		for _, n := range needed {
-			if !strings.HasPrefix(n, "/") {
-				n = "usr/lib/" + a.Triplet + "/" + n
-			}
-			if _, _, err := t.Resolve(strings.TrimPrefix(n, "/")); err != nil {
+			if _, _, err := t.Resolve(n); err != nil {
 				return fmt.Errorf("%s needs %w", name, err)
 			}
 		}

@@ -14,14 +14,17 @@ import (
 // file is where a package is in the cache.
 func (a Apt) file(p lock.Package) string { return filepath.Join(a.Dir, "packages", p.SHA256+".deb") }
 
-// Fetch returns the file of a package in the cache, after fetching it if it is not there. Its sum
-// is checked at every call.
-func (a Apt) Fetch(ctx context.Context, arch string, p lock.Package) (string, error) {
-	return a.file(p), a.FetchAll(ctx, arch, []lock.Package{p})
+// Open opens a package in the cache, after fetching it if it is not there. Its sum is checked at
+// every call.
+func (a Apt) Open(ctx context.Context, arch string, p lock.Package) (*os.File, error) {
+	if err := a.FetchAll(ctx, arch, []lock.Package{p}); err != nil {
+		return nil, err
+	}
+	return os.Open(a.file(p))
 }
 
-// FetchAll does so for several packages, in one call of apt for all that are missing. Nothing is
-// kept whose sum is another one.
+// FetchAll fetches packages that are not in the cache, in one call of apt. Nothing is kept whose sum
+// is another one.
 func (a Apt) FetchAll(ctx context.Context, arch string, packages []lock.Package) error {
 	missing, err := a.missing(packages)
 	if err != nil || len(missing) == 0 {

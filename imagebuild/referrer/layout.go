@@ -17,10 +17,9 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/renameio/v2"
-)
 
-// refName is the annotation by which a layout's index.json names an image: "repository:tag".
-const refName = "org.opencontainers.image.ref.name"
+	"slipway.build/slipway/imagebuild/layout"
+)
 
 // Layout is one repository in an OCI layout, whose images are named "repository:tag".
 type Layout struct {
@@ -173,11 +172,11 @@ func (l *Layout) Referrers(ctx context.Context, digest string) ([]v1.Descriptor,
 // name gives a tag of the repository to a descriptor, instead of what had it before.
 func (l *Layout) name(index *v1.IndexManifest, tag string, d v1.Descriptor) {
 	name := l.repository + ":" + tag
-	d.Annotations = map[string]string{refName: name}
-	index.Manifests = slices.DeleteFunc(index.Manifests, func(d v1.Descriptor) bool { return d.Annotations[refName] == name })
+	d.Annotations = map[string]string{layout.RefName: name}
+	index.Manifests = slices.DeleteFunc(index.Manifests, func(d v1.Descriptor) bool { return d.Annotations[layout.RefName] == name })
 	index.Manifests = append(index.Manifests, d)
 	slices.SortStableFunc(index.Manifests, func(a, b v1.Descriptor) int {
-		return strings.Compare(a.Annotations[refName], b.Annotations[refName])
+		return strings.Compare(a.Annotations[layout.RefName], b.Annotations[layout.RefName])
 	})
 }
 
@@ -241,7 +240,7 @@ func (l *Layout) readIndex() (*v1.IndexManifest, error) {
 
 func find(index *v1.IndexManifest, name string) *v1.Descriptor {
 	for i := range index.Manifests {
-		if index.Manifests[i].Annotations[refName] == name {
+		if index.Manifests[i].Annotations[layout.RefName] == name {
 			return &index.Manifests[i]
 		}
 	}

@@ -3,6 +3,8 @@ package referrer
 import (
 	"slices"
 	"strings"
+
+	"slipway.build/slipway/imagebuild/layout"
 )
 
 // Names returns the names "repository:tag" of the images in the layout in dir, sorted. Lists of
@@ -14,7 +16,7 @@ func Names(dir string) ([]string, error) {
 	}
 	var all []string
 	for _, d := range index.Manifests {
-		name := d.Annotations[refName]
+		name := d.Annotations[layout.RefName]
 		if _, tag, ok := strings.Cut(name, ":"); ok && !strings.HasPrefix(tag, "sha256-") {
 			all = append(all, name)
 		}

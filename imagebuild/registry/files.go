@@ -54,8 +54,8 @@ func (a archive) index() (*v1.IndexManifest, error) {
 	}
 	for i := range index.Manifests {
 		d := &index.Manifests[i]
-		if name := d.Annotations[ocilayout.AttachedName]; name != "" && d.Annotations[RefName] == "" {
-			d.Annotations[RefName] = name
+		if name := d.Annotations[ocilayout.AttachedName]; name != "" && d.Annotations[ocilayout.RefName] == "" {
+			d.Annotations[ocilayout.RefName] = name
 		}
 	}
 	return index, nil

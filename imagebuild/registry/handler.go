@@ -18,9 +18,6 @@ import (
 	ocilayout "slipway.build/slipway/imagebuild/layout"
 )
 
-// RefName is the annotation by which the layout's index names an image: "repository:tag".
-const RefName = "org.opencontainers.image.ref.name"
-
 // Handler answers GET and HEAD for the layout in a directory; any other method is refused.
 // It reads the layout anew for each request, so the layout may be written, or be missing,
 // while it serves. Blobs go from file to socket (sendfile), with ranges; wrap its
@@ -118,7 +115,7 @@ func (h *Handler) tags(w http.ResponseWriter, repository, ref string) {
 	}
 	tags := []string{}
 	for _, d := range index.Manifests {
-		if repo, tag, ok := strings.Cut(d.Annotations[RefName], ":"); ok && repo == repository {
+		if repo, tag, ok := strings.Cut(d.Annotations[ocilayout.RefName], ":"); ok && repo == repository {
 			tags = append(tags, tag)
 		}
 	}
@@ -143,7 +140,7 @@ func (h *Handler) resolve(repository, tag string) (string, error) {
 		return "", err
 	}
 	for _, d := range index.Manifests {
-		if d.Annotations[RefName] == repository+":"+tag {
+		if d.Annotations[ocilayout.RefName] == repository+":"+tag {
 			return d.Digest.String(), nil
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway.build/slipway/imagebuild/component"
+	ocilayout "slipway.build/slipway/imagebuild/layout"
 )
 
 // layout is an OCI layout with one index, one manifest and one layer of 100,000 bytes.
@@ -37,7 +37,7 @@ func newLayout(t testing.TB) layout {
 	l.layer = l.write(t, l.content)
 	l.manifest = l.write(t, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[]}`)
 	l.index = l.write(t, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`)
-	text := fmt.Sprintf(`{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.index.v1+json","digest":%q,"size":1,"annotations":{%q:"slipway/etcd:v3.6.16"}}]}`, l.index, RefName)
+	text := fmt.Sprintf(`{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.index.v1+json","digest":%q,"size":1,"annotations":{%q:"slipway/etcd:v3.6.16"}}]}`, l.index, ocilayout.RefName)
 	if err := os.WriteFile(filepath.Join(l.dir, "index.json"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -221,12 +221,6 @@ func TestALayoutMayComeLater(t *testing.T) {
 	}
 	if got, _ := ask(t, server, "GET", "/v2/slipway/etcd/manifests/v3.6.16", ""); got.StatusCode != 200 {
 		t.Errorf("with the layout: %d", got.StatusCode)
-	}
-}
-
-func TestTheAnnotationIsTheOneThatLayoutsAreWrittenWith(t *testing.T) {
-	if RefName != component.RefName {
-		t.Errorf("%q is not %q", RefName, component.RefName)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/renameio/v2"
 
-	"slipway.build/slipway/imagebuild/registry"
+	ocilayout "slipway.build/slipway/imagebuild/layout"
 )
 
 // layout is an OCI layout that is being written.
@@ -34,13 +34,13 @@ func (l *layout) write(all []recipe) ([]Locked, error) {
 			return nil, fmt.Errorf("%s:%s: %w", r.repository, r.tag, err)
 		}
 		m := Locked{Repository: r.repository, Tag: r.tag, Manifest: d.Digest.String()}
-		d.Annotations = map[string]string{registry.RefName: m.Name()}
+		d.Annotations = map[string]string{ocilayout.RefName: m.Name()}
 		index.Manifests = append(index.Manifests, d)
 		built = append(built, m)
 	}
 	slices.SortFunc(built, func(a, b Locked) int { return strings.Compare(a.Name(), b.Name()) })
 	slices.SortFunc(index.Manifests, func(a, b v1.Descriptor) int {
-		return strings.Compare(a.Annotations[registry.RefName], b.Annotations[registry.RefName])
+		return strings.Compare(a.Annotations[ocilayout.RefName], b.Annotations[ocilayout.RefName])
 	})
 	text, err := json.MarshalIndent(index, "", "  ")
 	if err != nil {

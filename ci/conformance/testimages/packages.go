@@ -3,7 +3,6 @@ package testimages
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -47,11 +46,7 @@ func (d debs) closure(ctx context.Context, names []string, leave func(name strin
 	}
 	var all []Package
 	for _, p := range found {
-		file, err := d.Fetch(ctx, architecture, p)
-		if err != nil {
-			return nil, err
-		}
-		info, err := os.Stat(file)
+		size, err := d.size(ctx, p)
 		if err != nil {
 			return nil, err
 		}
@@ -59,9 +54,23 @@ func (d debs) closure(ctx context.Context, names []string, leave func(name strin
 		if strings.HasSuffix(p.Path, "_all.deb") {
 			arch = "all"
 		}
-		all = append(all, Package{Name: p.Name, Version: p.Version, Arch: arch, Size: info.Size(), SHA256: p.SHA256})
+		all = append(all, Package{Name: p.Name, Version: p.Version, Arch: arch, Size: size, SHA256: p.SHA256})
 	}
 	return all, nil
+}
+
+// size is how many bytes a package has.
+func (d debs) size(ctx context.Context, p lock.Package) (int64, error) {
+	f, err := d.Open(ctx, architecture, p)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 // unpack returns the files of packages, with /bin, /sbin and /lib in /usr.
@@ -76,11 +85,7 @@ func (d debs) unpack(ctx context.Context, packages []Package) (tree, error) {
 }
 
 func (d debs) unpackOne(ctx context.Context, p Package, t tree) error {
-	file, err := d.Fetch(ctx, architecture, p.pinned())
-	if err != nil {
-		return err
-	}
-	f, err := os.Open(file)
+	f, err := d.Open(ctx, architecture, p.pinned())
 	if err != nil {
 		return err
 	}
