@@ -148,13 +148,30 @@ func TestAnOSLockOfAForeignKeyIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out.tar")
 	flags := files(t, f)
-	if code, said, errs := netless(t, append([]string{"images", "bundle", out, "--from", f.Dir, "--os", osDir, "--state", dir}, flags...)...); code != ExitOK {
+	for _, command := range [][]string{
+		{"images", "bundle", out, "--from", f.Dir, "--os", osDir, "--state", dir},
+		{"images", "verify", "--offline", osDir, "--state", dir},
+	} {
+		code, said, errs := netless(t, append(command, flags...)...)
+		if code != ExitFailed || !strings.Contains(errs, "OS lock") || !strings.Contains(errs, "is signed by none of the trusted keys") {
+			t.Errorf("%v: %d, %s%s", command[:2], code, said, errs)
+		}
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+
+	pem, err := foreign.PublicPEM() // somebody who trusts both keys has made a bundle
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := *f
+	both.Keys = append(slices.Clone(f.Keys), pem...)
+	if code, said, errs := netless(t, append([]string{"images", "bundle", out, "--from", f.Dir, "--os", osDir, "--state", dir}, files(t, &both)...)...); code != ExitOK {
 		t.Fatalf("bundle: %d, %s%s", code, said, errs)
 	}
-	for _, path := range []string{out, osDir} {
-		code, said, errs := netless(t, append([]string{"images", "verify", "--offline", path, "--state", dir}, flags...)...)
-		if code != ExitFailed || !strings.Contains(errs, "OS lock") || !strings.Contains(errs, "is signed by none of the trusted keys") {
-			t.Errorf("%s: %d, %s%s", path, code, said, errs)
-		}
+	code, said, errs := netless(t, append([]string{"images", "verify", "--offline", out, "--state", dir}, flags...)...)
+	if code != ExitFailed || !strings.Contains(errs, "is signed by none of the trusted keys") {
+		t.Errorf("verify: %d, %s%s", code, said, errs)
 	}
 }

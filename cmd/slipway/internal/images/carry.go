@@ -32,22 +32,34 @@ func Carried(p Paths, s Subject, content *layout.Layout, osLayout string) (*trus
 	if c.Lock, c.Signature, _, err = lockText(p, s, carried); err != nil {
 		return nil, nil, err
 	}
-	if c.Keys, err = keysText(p, s, carried); err != nil {
+	trusted, err := keysText(p, s, carried)
+	if err != nil {
 		return nil, nil, err
 	}
+	c.Keys = trusted
 	if carried != nil && s.Lock == "" {
 		c.OSLock, c.OSSignature, c.Keys = carried.OSLock, carried.OSSignature, carried.Keys
 	}
 	if osLayout != "" {
-		if c.OSLock, err = os.ReadFile(filepath.Join(osLayout, osimage.LockFile)); err != nil {
-			return nil, nil, fmt.Errorf("the OS lock of %s: %w", osLayout, err)
-		}
-		if c.OSSignature, err = os.ReadFile(filepath.Join(osLayout, osimage.LockSignature)); err != nil {
-			return nil, nil, fmt.Errorf("the OS lock's signature: %w", err)
+		if c.OSLock, c.OSSignature, err = ownOSLock(osLayout, trusted); err != nil {
+			return nil, nil, err
 		}
 	}
 	packed, err := bundle.Pack(signed.Number, c)
 	return signed, packed, err
+}
+
+// ownOSLock reads the OS lock of an OS layout, which one of the trusted keys must have signed: what a site without a
+// network would refuse is not sent there.
+func ownOSLock(osLayout string, trusted []byte) (text, signature []byte, err error) {
+	if text, err = os.ReadFile(filepath.Join(osLayout, osimage.LockFile)); err != nil {
+		return nil, nil, fmt.Errorf("the OS lock of %s: %w", osLayout, err)
+	}
+	if signature, err = os.ReadFile(filepath.Join(osLayout, osimage.LockSignature)); err != nil {
+		return nil, nil, fmt.Errorf("the OS lock's signature: %w", err)
+	}
+	_, _, err = osimage.VerifyLock("the OS lock of "+osLayout, text, signature, trusted)
+	return text, signature, err
 }
 
 // CarriedOS returns the OS images of a layout's carried OS lock, or of an OS layout's own one, whose signature one of the
