@@ -46,34 +46,35 @@ func FindLock(l *layout.Layout) (*Carried, error) {
 		if found != nil {
 			return nil, fault.Terminalf("%s carries more than one lock; give the lock that counts", l.Path())
 		}
-		if found, err = readCarried(l, d); err != nil {
+		manifest, err := l.ReadBlob(d.Digest.String())
+		if err == nil {
+			found, err = ReadCarried(manifest, func(d v1.Descriptor) ([]byte, error) { return l.ReadBlob(d.Digest.String()) })
+		}
+		if err != nil {
 			return nil, fmt.Errorf("the lock that %s carries: %w", l.Path(), err)
 		}
 	}
 	return found, nil
 }
 
-func readCarried(l *layout.Layout, d v1.Descriptor) (*Carried, error) {
-	data, err := l.ReadBlob(d.Digest.String())
+// ReadCarried reads the artifact of a signed lock from its manifest; blob reads a part and compares its digest.
+func ReadCarried(manifest []byte, blob func(v1.Descriptor) ([]byte, error)) (*Carried, error) {
+	c := &Carried{Digest: layout.Digest(manifest)}
+	m, err := v1.ParseManifest(bytes.NewReader(manifest))
 	if err != nil {
-		return nil, err
+		return nil, fault.Terminalf("manifest %s: %w", c.Digest, err)
 	}
-	m, err := v1.ParseManifest(bytes.NewReader(data))
-	if err != nil {
-		return nil, fault.Terminalf("manifest %s: %w", d.Digest, err)
-	}
-	c := &Carried{Digest: d.Digest.String()}
 	for _, layer := range m.Layers {
 		to := map[string]*[]byte{LockMedia: &c.Lock, SignatureMedia: &c.Signature, KeysMedia: &c.Keys, OSLockMedia: &c.OSLock, OSSignature: &c.OSSignature}[string(layer.MediaType)]
 		if to == nil || *to != nil {
-			return nil, fault.Terminalf("manifest %s: layer of type %q, once too often or unknown", d.Digest, layer.MediaType)
+			return nil, fault.Terminalf("manifest %s: layer of type %q, once too often or unknown", c.Digest, layer.MediaType)
 		}
-		if *to, err = l.ReadBlob(layer.Digest.String()); err != nil {
+		if *to, err = blob(layer); err != nil {
 			return nil, err
 		}
 	}
 	if c.Lock == nil || c.Signature == nil {
-		return nil, fault.Terminalf("manifest %s: a lock and its signature are not both there", d.Digest)
+		return nil, fault.Terminalf("manifest %s: a lock and its signature are not both there", c.Digest)
 	}
 	return c, nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -36,14 +37,17 @@ func carrying(report progress.Reporter, label string) (step func(done, total int
 }
 
 // source opens where images come from, with the signed lock that goes along. The returned function closes it.
-func (a *app) source(from images.Place, s images.Subject, selection bundle.Selection, osLayout string) (bundle.Source, func(), error) {
+func (a *app) source(ctx context.Context, from images.Place, s images.Subject, selection bundle.Selection, osLayout string) (bundle.Source, func(), error) {
 	paths := images.Paths{State: a.state}
 	if from.Registry != nil {
-		signed, packed, err := images.Carried(paths, s, nil, "")
+		source, err := images.FromRegistry(ctx, paths, s, from.Registry, selection)
 		if err != nil {
-			return nil, nil, err
+			from.Registry.Close()
 		}
-		return bundle.Join(bundle.FromRegistry{Registry: from.Registry, Lock: signed.Lock, Selection: selection}, packed), from.Registry.Close, nil
+		return source, from.Registry.Close, err
+	}
+	if s.Number != 0 {
+		return nil, nil, usagef("--lock-number asks a registry; %s has one lock at most", from.Path)
 	}
 	if from.Path == "" {
 		from.Path = paths.Registry()
@@ -58,7 +62,12 @@ func (a *app) source(from images.Place, s images.Subject, selection bundle.Selec
 			_ = c()
 		}
 	}
-	_, packed, err := images.Carried(paths, s, l, osLayout)
+	carried, err := images.FindLock(s, l)
+	if err != nil {
+		end()
+		return nil, nil, err
+	}
+	_, packed, err := images.Carried(paths, s, carried, osLayout)
 	if err != nil {
 		end()
 		return nil, nil, err
@@ -84,7 +93,7 @@ func (a *app) imagesBundle() *cobra.Command {
 		Use: "bundle OUT.tar", Short: "Write images, their evidence and signatures, and the signed lock as one archive for a site without a network",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			source, end, err := a.source(images.Place{Path: from}, s, bundle.Selection{Images: names}, osLayout)
+			source, end, err := a.source(cmd.Context(), images.Place{Path: from}, s, bundle.Selection{Images: names}, osLayout)
 			if err != nil {
 				return err
 			}
@@ -125,7 +134,8 @@ func (a *app) imagesMirror() *cobra.Command {
 		Use: "mirror FROM TO", Short: "Copy images from a layout, archive or registry to a registry or layout: what it lacks, compared by digest",
 		Long: `Copy images with their evidence, signatures and the signed lock. FROM and TO are paths, or registries with a path:
 docker://registry.example.org/mirror, http://127.0.0.1:5000. Only what TO lacks travels, so a run that was killed goes on where it
-was; nothing is kept beside TO. From a registry come the images of the lock.`,
+was; nothing is kept beside TO. From a registry come the images of the lock: of --lock, of the published one, or of the one that the
+registry carries under --lock-number.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, err1 := images.ParsePlace(args[0])
@@ -139,11 +149,13 @@ was; nothing is kept beside TO. From a registry come the images of the lock.`,
 	subjectFlags(cmd, &s)
 	cmd.Flags().StringSliceVar(&names, "image", nil, "take these only: NAME or NAME:VERSION; may be repeated")
 	cmd.Flags().IntVar(&parallel, "parallel", 4, "blobs at the same time")
+	cmd.Flags().Int64Var(&s.Number, "lock-number", 0, "take the lock of this number from the registry FROM")
+	cmd.MarkFlagsMutuallyExclusive("lock", "lock-number")
 	return cmd
 }
 
 func (a *app) mirror(cmd *cobra.Command, from, to images.Place, s images.Subject, selection bundle.Selection, parallel int) error {
-	source, end, err := a.source(from, s, selection, "")
+	source, end, err := a.source(cmd.Context(), from, s, selection, "")
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package images
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,17 +17,11 @@ import (
 )
 
 // Carried returns the signed lock of a subject as it travels, after it was verified, with the keys to compare and
-// the OS lock of an OS layout where one is given.
-func Carried(p Paths, s Subject, content *layout.Layout, osLayout string) (*trust.Signed, *bundle.Lock, error) {
-	signed, err := SignedLock(p, s, content)
+// the OS lock of an OS layout where one is given. carried is the lock that its images came with, or nil.
+func Carried(p Paths, s Subject, carried *trust.Carried, osLayout string) (*trust.Signed, *bundle.Lock, error) {
+	signed, err := signedLock(p, s, carried)
 	if err != nil {
 		return nil, nil, err
-	}
-	var carried *trust.Carried
-	if content != nil {
-		if carried, err = trust.FindLock(content); err != nil && s.Lock == "" {
-			return nil, nil, err
-		}
 	}
 	c := trust.Carried{}
 	if c.Lock, c.Signature, _, err = lockText(p, s, carried); err != nil {
@@ -47,6 +42,27 @@ func Carried(p Paths, s Subject, content *layout.Layout, osLayout string) (*trus
 	}
 	packed, err := bundle.Pack(signed.Number, c)
 	return signed, packed, err
+}
+
+// FromRegistry returns the images of a subject's lock in a registry. A lock that the registry is asked for by its number
+// must have that number; the node OS that was published beside it does not come along.
+func FromRegistry(ctx context.Context, p Paths, s Subject, r *remote.Registry, selection bundle.Selection) (bundle.Source, error) {
+	var carried *trust.Carried
+	if s.Number != 0 {
+		var err error
+		if carried, err = bundle.FindLock(ctx, r, s.Number); err != nil {
+			return nil, err
+		}
+		carried.OSLock, carried.OSSignature = nil, nil
+	}
+	signed, packed, err := Carried(p, s, carried, "")
+	if err != nil {
+		return nil, err
+	}
+	if s.Number != 0 && signed.Number != s.Number {
+		return nil, fmt.Errorf("%s has lock %d under the number %d; do not use this registry", r, signed.Number, s.Number)
+	}
+	return bundle.Join(bundle.FromRegistry{Registry: r, Lock: signed.Lock, Selection: selection}, packed), nil
 }
 
 // ownOSLock reads the OS lock of an OS layout, which one of the trusted keys must have signed: what a site without a

@@ -21,6 +21,8 @@ type Subject struct {
 	// Lock and Signature are files; empty for what the layout carries, or else for the published ones. The
 	// signature lies beside the lock by default.
 	Lock, Signature string
+	// Number is the number of the lock to take from a registry; 0 for none.
+	Number int64
 	// Keys is a file with trusted public keys; empty for the local one.
 	Keys string
 	// KeyID believes a key that the layout carries, if it has this id.
@@ -78,13 +80,26 @@ func Verify(ctx context.Context, p Paths, s Subject, report progress.Reporter) (
 
 // SignedLock returns the lock of a subject, verified.
 func SignedLock(p Paths, s Subject, content *layout.Layout) (*trust.Signed, error) {
-	var carried *trust.Carried
-	if content != nil {
-		var err error
-		if carried, err = trust.FindLock(content); err != nil && s.Lock == "" {
-			return nil, err
-		}
+	carried, err := FindLock(s, content)
+	if err != nil {
+		return nil, err
 	}
+	return signedLock(p, s, carried)
+}
+
+// FindLock returns the lock that a layout carries, if that is the one that counts; content may be nil.
+func FindLock(s Subject, content *layout.Layout) (*trust.Carried, error) {
+	if content == nil {
+		return nil, nil
+	}
+	carried, err := trust.FindLock(content)
+	if err != nil && s.Lock == "" {
+		return nil, err
+	}
+	return carried, nil
+}
+
+func signedLock(p Paths, s Subject, carried *trust.Carried) (*trust.Signed, error) {
 	text, signature, where, err := lockText(p, s, carried)
 	if err != nil {
 		return nil, err
@@ -102,7 +117,7 @@ func SignedLock(p Paths, s Subject, content *layout.Layout) (*trust.Signed, erro
 
 func lockText(p Paths, s Subject, carried *trust.Carried) (text, signature []byte, where string, err error) {
 	if s.Lock == "" && carried != nil {
-		return carried.Lock, carried.Signature, "the lock that the layout carries", nil
+		return carried.Lock, carried.Signature, "the lock that the images came with", nil
 	}
 	if s.Lock == "" {
 		s.Lock, s.Signature = p.Lock(), p.Signature()
