@@ -2,6 +2,7 @@ package testimages
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"maps"
@@ -128,6 +129,11 @@ func toolLayer(ctx context.Context, d debs, packages []Package, box tree) (tree,
 	return t.merge(applets, base(), accounts()), nil
 }
 
+// busyboxShell chooses between two shells.
+//
+//go:embed files/sh
+var busyboxShell []byte
+
 func busyboxLayer(ctx context.Context, box tree) (tree, error) {
 	program, ok := box["usr/bin/busybox"]
 	if !ok {
@@ -138,13 +144,13 @@ func busyboxLayer(ctx context.Context, box tree) (tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Its shell is Debian's static bash: Debian's busybox has one that drops environment variables
-	// whose names no shell can have, and a test looks for those.
 	shell, ok := box["usr/bin/bash-static"]
 	if !ok {
 		return nil, errors.New("the package of bash has no usr/bin/bash-static")
 	}
-	return applets.merge(tree{"bin/busybox": executable(program.content), "bin/sh": executable(shell.content)}, accounts()), nil
+	return applets.merge(tree{
+		"bin/busybox": executable(program.content), "bin/bash": executable(shell.content), "bin/sh": executable(busyboxShell),
+	}, accounts()), nil
 }
 
 // nginx is the configuration of the web server: one site on port 80, logs to the container's
