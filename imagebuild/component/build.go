@@ -97,7 +97,7 @@ func Build(ctx context.Context, o Options) ([]Built, error) {
 		return nil, err
 	}
 	for i := range built {
-		if err := b.addEvidence(&built[i]); err != nil {
+		if err := b.addEvidence(parent, &built[i]); err != nil {
 			return nil, err
 		}
 	}

@@ -54,6 +54,9 @@ func (e entry) scratch() (entry, error) {
 	return w, nil
 }
 
+// discard removes a scratch directory that was not stored; after store there is none.
+func (e entry) discard() { _ = os.RemoveAll(e.dir) }
+
 // store writes entry.json and gives the finished scratch directory the entry's name.
 func (e entry) store(v any, work entry) error {
 	b, err := json.MarshalIndent(v, "", "  ")

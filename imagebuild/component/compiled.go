@@ -36,6 +36,7 @@ func (b *builder) program(ctx context.Context, in inputs, p Program, again bool,
 	if err != nil {
 		return c, "", false, err
 	}
+	defer work.discard()
 	env, err := environment(ctx, b.goCommand, in.Platform)
 	if err != nil {
 		return c, "", false, err

@@ -24,24 +24,22 @@ const evidenceFormat = 1
 
 // addEvidence says what is in each platform's image and how it was made, and puts the digests of
 // that into the lock's entry. It is done for images in both forms, which are those for others.
-func (b *builder) addEvidence(built *Built) error {
+func (b *builder) addEvidence(ctx context.Context, built *Built) error {
 	for i := range built.Image.Platforms {
 		p := &built.Image.Platforms[i]
 		if p.Gzip.Manifest == "" {
 			continue
 		}
-		final := b.evidence.entry(hashKey(struct {
+		key := hashKey(struct {
 			Format    int
 			Toolchain string
 			Source    lock.Source
 			Platform  lock.Platform
-		}{evidenceFormat, Toolchain, built.Image.Source, *p}))
-		var e lock.Evidence
-		if !final.read(&e) || !evidenceIntact(final, e) {
-			var err error
-			if e, err = makeEvidence(final, built, p); err != nil {
-				return err
-			}
+		}{evidenceFormat, Toolchain, built.Image.Source, *p})
+		final := b.evidence.entry(key)
+		e, err := b.evidenceIn(ctx, key, final, built, p)
+		if err != nil {
+			return err
 		}
 		p.Evidence = e
 		for _, d := range []string{e.SPDX, e.CycloneDX, e.Provenance} {
@@ -49,6 +47,19 @@ func (b *builder) addEvidence(built *Built) error {
 		}
 	}
 	return nil
+}
+
+// evidenceIn returns the documents of an entry of the cache, which it makes where they are not there.
+func (b *builder) evidenceIn(ctx context.Context, key string, final entry, built *Built, p *lock.Platform) (e lock.Evidence, err error) {
+	release, err := b.evidence.lock(ctx, key, nil)
+	if err != nil {
+		return e, err
+	}
+	defer release()
+	if final.read(&e) && evidenceIntact(final, e) {
+		return e, nil
+	}
+	return makeEvidence(final, built, p)
 }
 
 func evidenceIntact(e entry, v lock.Evidence) bool {
@@ -74,6 +85,7 @@ func makeEvidence(final entry, built *Built, p *lock.Platform) (lock.Evidence, e
 	if err != nil {
 		return e, err
 	}
+	defer work.discard()
 	for _, document := range []struct {
 		to   *string
 		make func() ([]byte, error)

@@ -179,6 +179,7 @@ func (j *job) pack(ctx context.Context, img image) (map[Form]packedEntry, error)
 		if err != nil {
 			return nil, err
 		}
+		defer w.discard()
 		work[f], dirs[f] = w, w.dir
 	}
 	all, err := pack(img, missing, dirs)

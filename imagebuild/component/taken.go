@@ -49,6 +49,7 @@ func (j *job) taken(ctx context.Context, arch debian.Architecture, s *System, pi
 	if err != nil {
 		return nil, nil, err
 	}
+	defer work.discard()
 	for _, f := range found.Contents {
 		if f.Target != "" {
 			continue
