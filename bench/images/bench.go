@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"slipway.build/slipway/imagebuild/component"
 	"slipway.build/slipway/imagebuild/component/gzip"
 )
@@ -78,6 +80,7 @@ func measure(ctx context.Context, c contender, round int, files string, r *repor
 		return err
 	}
 	defer server.close()
+	unix.Sync() // nobody waits for what the other one has written
 	began := time.Now()
 	if err := c.run(ctx, files, server.address); err != nil {
 		return err
@@ -91,6 +94,7 @@ func measure(ctx context.Context, c contender, round int, files string, r *repor
 		return err
 	}
 	defer restore()
+	unix.Sync()
 	began = time.Now()
 	if err := c.run(ctx, files, server.address); err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"slipway.build/slipway/imagebuild/osimage"
 	"slipway.build/slipway/imagebuild/osimage/program"
 	"slipway.build/slipway/imagebuild/osimage/testbase"
@@ -59,6 +61,7 @@ func run(ctx context.Context, dir, bin, committed string, layers, size, rounds i
 	fmt.Printf("base: %d layers of %.1f MiB; the layer's files: %.1f MiB in %s\n", layers, float64(size)/(1<<20), float64(du(tree))/(1<<20), "one tree for both")
 	var ours, theirs, commits []float64
 	for round := range rounds {
+		unix.Sync() // nobody waits for what the other one has written
 		start := time.Now()
 		out := filepath.Join(dir, fmt.Sprintf("ours-%d.oci", round))
 		built, err := osimage.Build(ctx, osimage.BuildOptions{Base: base, Out: out, Repository: "registry.example.org/os/node", Contents: contents, Key: key})
@@ -67,6 +70,7 @@ func run(ctx context.Context, dir, bin, committed string, layers, size, rounds i
 		}
 		ours = append(ours, time.Since(start).Seconds())
 		fmt.Printf("ours     %d layers  %.2f s  (from base to signed image %.2f s; layer %.1f MiB packed)\n", built.Layers, ours[round], built.Took.Seconds(), float64(built.LayerSize)/(1<<20))
+		unix.Sync()
 		all, commit, err := b.derive(ctx, tag, tree, filepath.Join(dir, fmt.Sprintf("theirs-%d.oci", round)))
 		if err != nil {
 			return err
