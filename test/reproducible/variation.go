@@ -22,6 +22,9 @@ import (
 // of them gave the digests of the first.
 func packAll(ctx context.Context, work, inputs string, n int) (same int, want map[string]string, err error) {
 	for i := range n {
+		if i%10 == 0 {
+			fmt.Fprintf(os.Stderr, "packing %d to %d of %d\n", i+1, min(i+10, n), n)
+		}
 		found, err := vary(ctx, work, inputs, i)
 		if err != nil {
 			return same, want, fmt.Errorf("packing %d: %w", i+1, err)
