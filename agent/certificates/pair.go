@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,31 +26,6 @@ const (
 	certFile    = "tls.crt"
 	requestFile = "request.json"
 )
-
-// Kept is a certificate that is on disk.
-type Kept struct {
-	Name string
-	Leaf *x509.Certificate
-}
-
-// List returns the certificates kept below dir, by name. What cannot be read as one is left out: it
-// is made anew by the next Ensure.
-func List(dir string) ([]Kept, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list certificates: %w", err)
-	}
-	var out []Kept
-	for _, entry := range entries {
-		if leaf, err := readLeaf(filepath.Join(dir, entry.Name())); err == nil {
-			out = append(out, Kept{Name: entry.Name(), Leaf: leaf})
-		}
-	}
-	return out, nil
-}
 
 // Fingerprint is the hex sha256 of a certificate's DER form.
 func Fingerprint(leaf *x509.Certificate) string {

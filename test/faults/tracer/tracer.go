@@ -109,12 +109,6 @@ func (p *Program) Run(handle Handler) error {
 	}
 }
 
-// Refuse ends a program that was accepted without letting it go.
-func (p *Program) Refuse() {
-	_ = unix.Close(p.fd)
-	_ = p.conn.Close()
-}
-
 func (p *Program) decide(n *notification, handle Handler) error {
 	call, err := decode(n)
 	if err != nil {
