@@ -56,25 +56,12 @@ func (s *slipway) run(ctx context.Context, files, registry string) error {
 	return work.Wait()
 }
 
-// floor compresses what is new as slipway does, and nothing else: it hashes, keeps and sends nothing. It is told which
-// file has changed by its size.
-type floor struct{ sizes map[string]int64 }
-
-func (f *floor) name() string { return "our gzip alone" }
-
-func (f *floor) run(ctx context.Context, files, _ string) error {
-	work, ctx := errgroup.WithContext(ctx)
+// compressAll compresses files as slipway does, and nothing else: it hashes, keeps and sends nothing.
+func compressAll(dir string, names []string) error {
+	var work errgroup.Group
 	work.SetLimit(workers)
-	for _, n := range names() {
-		st, err := os.Stat(filepath.Join(files, n))
-		if err != nil {
-			return err
-		}
-		if f.sizes[n] == st.Size() {
-			continue
-		}
-		f.sizes[n] = st.Size()
-		work.Go(func() error { return errors.Join(context.Cause(ctx), compress(filepath.Join(files, n))) })
+	for _, n := range names {
+		work.Go(func() error { return compress(filepath.Join(dir, n)) })
 	}
 	return work.Wait()
 }

@@ -182,6 +182,12 @@ func newChecked(ctx context.Context, r io.Reader, o Object) *checked {
 	return &checked{ctx: ctx, r: io.LimitReader(r, o.Size+1), o: o, sum: sha256.New()}
 }
 
+// whole reads an object to its end and closes it.
+func whole(ctx context.Context, r io.ReadCloser, o Object) ([]byte, error) {
+	defer r.Close()
+	return io.ReadAll(newChecked(ctx, r, o))
+}
+
 func (c *checked) Read(p []byte) (int, error) {
 	if c.ctx.Err() != nil {
 		return 0, context.Cause(c.ctx)

@@ -2,9 +2,7 @@ package bundle
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"strconv"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -34,21 +32,14 @@ func FindLock(ctx context.Context, r *remote.Registry, number int64) (*trust.Car
 }
 
 // part reads one blob of a lock's artifact.
-func part(ctx context.Context, r *remote.Registry, d v1.Descriptor) ([]byte, error) {
-	digest := d.Digest.String()
-	if d.Size < 0 || d.Size > layout.MaxManifest {
-		return nil, fault.Terminalf("%s: %d bytes, of %d at most", digest, d.Size, layout.MaxManifest)
+func part(ctx context.Context, registry *remote.Registry, d v1.Descriptor) ([]byte, error) {
+	o := Object{Digest: d.Digest.String(), Size: d.Size}
+	if o.Size < 0 || o.Size > layout.MaxManifest {
+		return nil, fault.Terminalf("%s: %d bytes, of %d at most", o.Digest, o.Size, layout.MaxManifest)
 	}
-	b, err := r.Open(ctx, trust.LockRepository, digest, d.Size, false)
+	r, err := registry.Open(ctx, trust.LockRepository, o.Digest, o.Size, false)
 	if err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(io.LimitReader(b, d.Size+1))
-	if err = errors.Join(err, b.Close()); err != nil {
-		return nil, err
-	}
-	if found := layout.Digest(data); found != digest {
-		return nil, fault.Terminalf("%w", &layout.DigestError{Expected: digest, Found: found})
-	}
-	return data, nil
+	return whole(ctx, r, o)
 }

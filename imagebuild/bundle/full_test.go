@@ -12,24 +12,11 @@ import (
 	"slipway.build/slipway/imagebuild/bundle"
 	"slipway.build/slipway/imagebuild/layout"
 	"slipway.build/slipway/imagebuild/layout/layouttest"
+	"slipway.build/slipway/test/smalldisk"
 )
 
-// smallDisk is a file system that a fixture does not fit on.
-func smallDisk(t *testing.T) string {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("mounts need root")
-	}
-	disk := t.TempDir()
-	if err := unix.Mount("slipt-bundle", disk, "tmpfs", 0, "size=24k"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Unmount(disk, unix.MNT_DETACH) })
-	return disk
-}
-
 func TestAFullDiskLeavesTheArchiveOfBefore(t *testing.T) {
-	f, disk := layouttest.New(t), smallDisk(t)
+	f, disk := layouttest.New(t), smalldisk.Mount(t, 24<<10)
 	out := filepath.Join(disk, "out.tar")
 	if err := os.WriteFile(out, []byte("the one before"), 0o644); err != nil {
 		t.Fatal(err)
@@ -46,7 +33,7 @@ func TestAFullDiskLeavesTheArchiveOfBefore(t *testing.T) {
 }
 
 func TestAMirrorToAFullDiskGoesOnWhereThereIsRoomAgain(t *testing.T) {
-	f, disk := layouttest.New(t), smallDisk(t)
+	f, disk := layouttest.New(t), smalldisk.Mount(t, 24<<10)
 	to := &bundle.ToLayout{Dir: filepath.Join(disk, "layout")}
 	if _, err := bundle.Mirror(t.Context(), source(t, f), to, bundle.MirrorOptions{}); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("error = %v, want that of a full disk", err)
@@ -64,7 +51,7 @@ func TestAMirrorToAFullDiskGoesOnWhereThereIsRoomAgain(t *testing.T) {
 			t.Errorf("half a blob: %s, %v", b.Name(), err)
 		}
 	}
-	if err := unix.Mount("slipt-bundle", disk, "tmpfs", unix.MS_REMOUNT, "size=1m"); err != nil {
+	if err := unix.Mount("slipt", disk, "tmpfs", unix.MS_REMOUNT, "size=1m"); err != nil {
 		t.Fatal(err)
 	}
 	moved, err := bundle.Mirror(t.Context(), source(t, f), &bundle.ToLayout{Dir: to.Dir}, bundle.MirrorOptions{})

@@ -227,8 +227,7 @@ func (m *mirroring) read(ctx context.Context, repository string, o Object) ([]by
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	data, err := io.ReadAll(newChecked(ctx, r, o))
+	data, err := whole(ctx, r, o)
 	if err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", o.Digest, err)
 	}

@@ -10,22 +10,8 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"slipway.build/slipway/test/smalldisk"
 )
-
-// smallDisk is a file system of one megabyte.
-func smallDisk(t *testing.T) string {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("mounts need root")
-	}
-	disk := t.TempDir()
-	if err := unix.Mount("slipt-component", disk, "tmpfs", 0, "size=1m"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Unmount(disk, unix.MNT_DETACH) })
-	return disk
-}
 
 // filesOn are the regular files of a disk that take room.
 func filesOn(t *testing.T, disk string) []string {
@@ -60,7 +46,7 @@ func noise(t *testing.T, size int) string {
 }
 
 func TestAFullDiskEndsAPackingAndKeepsNothingOfIt(t *testing.T) {
-	disk := smallDisk(t)
+	disk := smalldisk.Mount(t, 1<<20)
 	for _, forms := range [][]Form{{Zstd}, {Gzip}, Forms()} {
 		_, err := PackFiles(t.Context(), disk, forms, Files{
 			Name: "noise", Version: "v1", Platform: "linux/amd64", Paths: map[string]string{"usr/bin/noise": noise(t, 3<<20)},
@@ -75,7 +61,7 @@ func TestAFullDiskEndsAPackingAndKeepsNothingOfIt(t *testing.T) {
 }
 
 func TestAFullDiskLeavesALayoutAsItWas(t *testing.T) {
-	disk, cache := smallDisk(t), t.TempDir()
+	disk, cache := smalldisk.Mount(t, 1<<20), t.TempDir()
 	layout := filepath.Join(disk, "layout")
 	packed := func(name string, size int) Built {
 		t.Helper()

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"slipway.build/slipway/test/smalldisk"
 )
 
 // asEmbedder makes this test binary a program that embeds one configuration after the other
@@ -142,19 +144,9 @@ func TestALargeImageIsNeverInMemory(t *testing.T) {
 }
 
 func TestAFullDiskLeavesTheImageAsItWas(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("mounting needs root")
-	}
 	iso := image(t, form{})
 	size := len(bytesOf(t, iso))
-	dir := filepath.Join(t.TempDir(), "slipt-full")
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Mount("slipt", dir, "tmpfs", 0, "size="+string(jsonOf(t, size+size*4/5))); err != nil {
-		t.Skipf("this machine mounts nothing: %v", err)
-	}
-	defer func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) }()
+	dir := smalldisk.Mount(t, size+size*4/5)
 	full := filepath.Join(dir, "live.iso")
 	if err := os.WriteFile(full, bytesOf(t, iso), 0o644); err != nil {
 		t.Fatal(err)

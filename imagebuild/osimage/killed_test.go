@@ -12,10 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"slipway.build/slipway/imagebuild/osimage/testbase"
 	"slipway.build/slipway/imagebuild/sign"
+	"slipway.build/slipway/test/smalldisk"
 )
 
 // TestMain makes the test program the builder that a test kills.
@@ -147,15 +146,8 @@ func complete(t *testing.T, dir string) {
 }
 
 func TestAFullDiskIsSaidAndLeavesNothing(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("mounts need root")
-	}
 	_, pinned := plain(t, testbase.Options{Layers: 6, LayerSize: 400 << 10})
-	disk := t.TempDir()
-	if err := unix.Mount("slipt-osimage", disk, "tmpfs", 0, "size=1m"); err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Unmount(disk, 0)
+	disk := smalldisk.Mount(t, 1<<20)
 	_, err := Build(t.Context(), options(t, pinned, filepath.Join(disk, "node.oci")))
 	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "of 7") {
 		t.Errorf("error = %v, want that of a full disk, and the layer", err)

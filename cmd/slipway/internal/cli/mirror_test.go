@@ -19,11 +19,14 @@ import (
 	"slipway.build/slipway/imagebuild/trust"
 )
 
-// mirrored is a registry that the fixture was mirrored to, under the path site.
+// mirrored is a registry, with what a test puts before it, that the fixture was mirrored to, under the path site.
 func mirrored(t *testing.T, f *layouttest.Fixture, before func(http.Handler) http.Handler) string {
 	t.Helper()
 	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
-	server := httptest.NewServer(before(handler))
+	if before != nil {
+		handler = before(handler)
+	}
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	place := server.URL + "/site"
 	if code, said, errs := command(t, t.TempDir(), append([]string{"images", "mirror", f.Dir, place}, files(t, f)...)...); code != ExitOK {
@@ -32,11 +35,9 @@ func mirrored(t *testing.T, f *layouttest.Fixture, before func(http.Handler) htt
 	return place
 }
 
-func as(h http.Handler) http.Handler { return h }
-
 func TestASiteTakesTheLockThatARegistryCarriesByItsNumber(t *testing.T) {
 	f := layouttest.New(t)
-	place := mirrored(t, f, as)
+	place := mirrored(t, f, nil)
 	site := filepath.Join(t.TempDir(), "site")
 
 	code, _, errs := command(t, t.TempDir(), "images", "mirror", place, site, "--lock-number", "7")
