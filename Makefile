@@ -38,7 +38,8 @@ MODULE      := slipway.build/slipway
 INTEGRATION := agent/integration test/faults bench/hardening controlplane/cloud/local imagebuild ci cmd/slipway cmd/slipway-import
 MATCH       := ^$(MODULE)/($(shell echo $(INTEGRATION) | tr ' ' '|'))(/|$$)
 SEPARATE    := ^$(MODULE)/test/(e2e|acceptance)(/|$$)
-TEST_FLAGS  := -timeout 30m
+# `make lint` vets with all of vet; go test would do a part of it again.
+TEST_FLAGS  := -timeout 30m -vet=off
 SUMMARY     := $(GO) run ./test/summary
 
 .PHONY: help
