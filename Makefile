@@ -14,6 +14,11 @@ export HOME ?= $(shell getent passwd "$$(id -u)" | cut -d: -f6)
 # must be the same bytes on every machine. Components name theirs in imagebuild/component.
 NODE_TOOLCHAIN := go1.26.7
 
+# One toolchain and one way to compile for all: the tests run what is shipped, and what has been compiled for one is there for the others.
+export GOTOOLCHAIN := $(NODE_TOOLCHAIN)
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath -buildvcs=false $(filter-out -trimpath -buildvcs=false,$(GOFLAGS))
+
 # Debian packages that building and running need, and what the tests need beside them.
 PACKAGES := systemd-container debootstrap ignition haproxy nftables iptables iproute2 \
 	conntrack ipset ebtables ethtool socat kmod procps util-linux mount ca-certificates
@@ -28,7 +33,6 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 GO        := go
-NODE_GO   := env GOTOOLCHAIN=$(NODE_TOOLCHAIN) CGO_ENABLED=0 GOFLAGS= go
 LDFLAGS   := -s -w -buildid=
 BUILD     := build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 
@@ -76,8 +80,7 @@ BIN ?= bin
 .PHONY: build
 build: ## build bin/slipway, bin/slipwayd, and what goes on nodes: slipway-agent, -exec, -import, -image-verifier
 	@mkdir -p $(BIN)
-	CGO_ENABLED=0 $(GO) $(BUILD) -o $(BIN)/ ./cmd/slipway ./cmd/slipwayd
-	$(NODE_GO) $(BUILD) -o $(BIN)/ ./cmd/slipway-agent ./cmd/slipway-exec ./cmd/slipway-import ./cmd/slipway-image-verifier
+	GOFLAGS= $(GO) $(BUILD) -o $(BIN)/ ./cmd/...
 
 .PHONY: up
 up: deps build ## bring the whole system up and create a cluster (MASTERS=3 NODES=3)
@@ -85,7 +88,7 @@ up: deps build ## bring the whole system up and create a cluster (MASTERS=3 NODE
 
 .PHONY: down
 down: ## delete everything that up made, but not the build cache
-	@if [ -x bin/slipway ]; then bin/slipway down; else mkdir -p bin && CGO_ENABLED=0 $(GO) $(BUILD) -o bin/ ./cmd/slipway && bin/slipway down; fi
+	@if [ -x bin/slipway ]; then bin/slipway down; else mkdir -p bin && $(GO) $(BUILD) -o bin/ ./cmd/slipway && bin/slipway down; fi
 
 .PHONY: test
 test: test-deps ## everything that decides whether a change may land (needs root)
@@ -118,7 +121,7 @@ e2e: deps build ## create a 1+1 cluster through the API, use it, delete it (need
 .PHONY: acceptance
 acceptance: test-deps build ## what takes long or breaks things on purpose: half an hour (needs root)
 	@bin/slipway images build
-	@umask 022; $(GO) test -json -count=1 -tags acceptance -timeout 90m ./test/acceptance/... | $(SUMMARY) acceptance
+	@umask 022; $(GO) test -json -count=1 -tags acceptance -p 1 -timeout 90m ./test/acceptance/... | $(SUMMARY) acceptance
 
 .PHONY: test-renewal
 test-renewal: test-deps ## certificates of 60 s renewed under running components, with real systemd (needs root)
@@ -133,7 +136,7 @@ test-faults: test-deps ## the fault matrix: every system call of a plan's applic
 
 .PHONY: test-heat
 test-heat: test-deps build ## Heat mode against a real Keystone and Heat of Debian's, in a container: ten minutes (needs root)
-	@CGO_ENABLED=0 $(GO) test -tags heat -count=1 -v -timeout 60m -parallel 6 ./test/heat | grep -vE '^=== (RUN|PAUSE|CONT|NAME)'
+	@$(GO) test -tags heat -count=1 -v -timeout 60m -parallel 6 ./test/heat | grep -vE '^=== (RUN|PAUSE|CONT|NAME)'
 
 # CONFORMANCE_ARGS: -parallel 4, -focus 'REGEXP' in place of -all, -keep; see docs/conformance.md.
 CONFORMANCE_ARGS ?= -all
@@ -199,7 +202,7 @@ test-tamper: ## flip 10,000 bytes in the registry, on the wire and at rest: ever
 bench-pull: deps build ## a verified pull beside containerd, podman and skopeo: ten minutes (needs root)
 	$(call install,$(BENCH_PACKAGES))
 	@bin/slipway images build
-	@mkdir -p bin && CGO_ENABLED=0 $(NODE_GO) $(BUILD) -o bin/bench-pull ./bench/pull
+	@mkdir -p bin && GOFLAGS= $(GO) $(BUILD) -o bin/bench-pull ./bench/pull
 	bin/bench-pull
 
 AGENT_BENCH ?= -idle 10m -changes 50 -their-changes 30

@@ -189,9 +189,7 @@ func join(recipes []Recipe, all []task, parts []part) ([]Built, error) {
 	var built []Built
 	for _, r := range recipes {
 		b := Built{Cached: true, blobs: map[string]string{}, files: map[string]string{}, contents: map[string][]content{}}
-		b.Image = lock.Image{Name: r.Image, Version: r.Version, Repository: r.Repository(), Kubernetes: r.Kubernetes,
-			Supported: r.Supported, HostTools: r.HostTools, Unresolved: r.Unresolved, System: r.System.why()}
-		b.Image.Source.Reference = r.Reference
+		b.Image = r.entry()
 		for i, t := range all {
 			if t.recipe.ID() == r.ID() {
 				b.add(parts[i])

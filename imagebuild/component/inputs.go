@@ -15,6 +15,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/sumdb/dirhash"
+
+	"slipway.build/slipway/imagebuild/lock"
 )
 
 // inputs is what decides the bytes of a recipe's programs on one platform.
@@ -89,6 +91,15 @@ func requiredSum(mod *modfile.File, sum []byte, r Recipe) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("sources/%s/go.sum has no sum of %s %s; run go mod tidy there", r.Source, r.Module, want)
+}
+
+// source is where the programs are from, as the lock says it.
+func (in inputs) source() lock.Source {
+	r := &in.Recipe
+	return lock.Source{
+		Module: r.Module, Version: r.moduleVersion(), Sum: in.Module, Packages: r.Packages(),
+		Flags: slices.Concat(lockSettings(), in.Flags), GoSum: in.GoSum,
+	}
 }
 
 // programKey names the cache entry of one program. How it is packed, and what is beside it in

@@ -3,7 +3,6 @@ package component
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +50,7 @@ func (b *builder) start(ctx context.Context, work *errgroup.Group, t task, out *
 	if j.in, err = readInputs(b.sources, t.recipe, t.platform); err != nil {
 		return fail(err)
 	}
-	out.source = j.source()
+	out.source = j.in.source()
 	if b.cachedOnly && !j.isCompiled() {
 		out.unresolved = "not built yet: run slipway images build " + t.recipe.ID()
 		j.report(Event{Phase: Cached})
@@ -199,7 +198,7 @@ func (j *job) pack(ctx context.Context, img image) (map[Form]packedEntry, error)
 // part is the result.
 func (j *job) part(img image, debian []lock.Package, done map[Form]packedEntry) part {
 	z := done[Zstd]
-	p := part{source: j.source(), files: j.files, contents: img.Contents, blobs: map[string]string{}, platform: lock.Platform{
+	p := part{source: j.in.source(), files: j.files, contents: img.Contents, blobs: map[string]string{}, platform: lock.Platform{
 		Platform: j.in.Platform, Manifest: z.Manifest, Size: z.Size, Config: z.Config, Layers: z.Layers,
 		Files: lockFiles(img.Contents), Debian: debian,
 	}}
@@ -213,13 +212,4 @@ func (j *job) part(img image, debian []lock.Package, done map[Form]packedEntry) 
 		}
 	}
 	return p
-}
-
-// source is where the programs are from, as the lock says it.
-func (j *job) source() lock.Source {
-	r := &j.in.Recipe
-	return lock.Source{
-		Module: r.Module, Version: r.moduleVersion(), Sum: j.in.Module, Packages: r.Packages(),
-		Flags: slices.Concat(lockSettings(), j.in.Flags), GoSum: j.in.GoSum,
-	}
 }

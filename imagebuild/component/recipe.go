@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"slipway.build/slipway/imagebuild/lock"
 )
 
 // Recipe says how one component image is made. What decides its bytes takes part in the keys
@@ -88,6 +90,12 @@ func (r *Recipe) entrypoint() []string {
 		return []string{"/" + r.Programs[0].Path}
 	}
 	return r.Entrypoint
+}
+
+// entry is what the recipe itself says of the image's entry in the lock.
+func (r *Recipe) entry() lock.Image {
+	return lock.Image{Name: r.Image, Version: r.Version, Repository: r.Repository(), Kubernetes: r.Kubernetes,
+		Supported: r.Supported, HostTools: r.HostTools, Unresolved: r.Unresolved, System: r.System.why(), Source: lock.Source{Reference: r.Reference}}
 }
 
 // check refuses a recipe that cannot give a correct image.

@@ -10,7 +10,7 @@ const Toolchain = "go1.26.7"
 // is fastest: what is small comes first, and what the others of the same module reuse comes
 // before them.
 func Recipes() []Recipe {
-	recipes := slices.Concat(runtimeRecipes(), monitoring(), cloudProvider(), calico())
+	recipes := slices.Concat(runtimeRecipes(), monitoring(), cloudProvider(), calico(), own())
 	for _, version := range kubernetesVersions() {
 		recipes = append(recipes, kubernetesRecipes(version)...)
 	}

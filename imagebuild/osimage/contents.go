@@ -66,13 +66,17 @@ func (c Contents) entries() ([]entry, error) {
 	if _, err := lock.Verify(c.Lock, c.LockSignature, c.TrustKeys); err != nil {
 		return nil, fmt.Errorf("the lock to bake in: %w", err)
 	}
+	keys, err := trustKeys(c.TrustKeys)
+	if err != nil {
+		return nil, err // nothing that Verify has not read
+	}
 	list := []entry{
 		link(unitDir+"/multi-user.target.wants/slipway-agent.service", "../slipway-agent.service"),
 		link(generatorPath, plan.AgentBinary),
 		link(verifierEntry, "../"+path.Base(plan.ImageVerifier)),
 		// Zincati would rebase the node to the base image without our layer.
 		link(unitDir+"/zincati.service", "/dev/null"),
-		literal(path.Join(plan.TrustDir, "lock.pub"), c.TrustKeys),
+		literal(path.Join(plan.TrustDir, "lock.pub"), keys),
 		literal(path.Join(plan.BakedLock, "images.yaml"), c.Lock),
 		literal(path.Join(plan.BakedLock, "images.yaml.sig"), c.LockSignature),
 	}

@@ -13,7 +13,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/google/renameio/v2"
 
@@ -170,9 +169,9 @@ func (k *Key) PublicPEM() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	note := "slipway lock key " + filepath.Base(k.Name) + " " + k.ID() + "\n"
+	note := "slipway lock key " + k.ID() + "\n"
 	if k.Name == "local" {
 		note = "slipway lock key local (made on this machine, no release key) " + k.ID() + "\n"
 	}
-	return append([]byte(strings.ReplaceAll(note, "-----", "")), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})...), nil
+	return append([]byte(note), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})...), nil
 }

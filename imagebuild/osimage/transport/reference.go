@@ -48,8 +48,8 @@ func (r Reference) Location() string {
 	return filepath.Base(r.Path)
 }
 
-// Parse understands "DIR", "FILE", "registry/repository[:tag]" and each of them with "@sha256:…" behind. What exists on this machine, or begins
-// with a dot or a slash, is a path; oci:, oci-archive: and docker:// in front settle it, too.
+// Parse understands "DIR", "FILE", "registry/repository[:tag]" and each of them with "@sha256:…" behind. What exists on this machine is a path, and
+// so is what does not begin with a registry's host: a name with a dot or a port, or localhost. oci:, oci-archive: and docker:// in front settle it, too.
 func Parse(text string) (Reference, error) {
 	rest, pin, pinned := strings.Cut(text, "@")
 	var digest v1.Hash
@@ -75,10 +75,16 @@ func Parse(text string) (Reference, error) {
 		return Reference{Kind: Archive, Path: rest, Digest: digest}, nil
 	case rest == "":
 		return Reference{}, fmt.Errorf("%q names no image", text)
-	case strings.HasPrefix(rest, "/") || strings.HasPrefix(rest, "."):
+	case !hasHost(rest):
 		return Reference{Kind: Layout, Path: rest, Digest: digest}, nil
 	}
 	return parseRemote(text, digest)
+}
+
+// hasHost says whether a text begins with a registry's host, as image references do that are complete.
+func hasHost(text string) bool {
+	host, _, repository := strings.Cut(text, "/")
+	return repository && !strings.HasPrefix(host, ".") && (host == "localhost" || strings.ContainsAny(host, ".:"))
 }
 
 func parseRemote(text string, digest v1.Hash) (Reference, error) {

@@ -23,6 +23,10 @@ func TestReferencesAreToldApart(t *testing.T) {
 		dir + pin:                              {Layout, filepath.Base(dir), true},
 		file + pin:                             {Archive, "a.ociarchive", true},
 		"./not/there":                          {Layout, "there", false},
+		"node.oci":                             {Layout, "node.oci", false},
+		"out/node.oci":                         {Layout, "node.oci", false},
+		"fedora-coreos" + pin:                  {Layout, "fedora-coreos", true},
+		"localhost/a/b" + pin:                  {Registry, "localhost/a/b", true},
 		"oci:" + dir:                           {Layout, filepath.Base(dir), false},
 		"oci-archive:b.tar" + pin:              {Archive, "b.tar", true},
 		"quay.io/fedora/fedora-coreos:x":       {Registry, "quay.io/fedora/fedora-coreos:", false},
@@ -34,7 +38,7 @@ func TestReferencesAreToldApart(t *testing.T) {
 			t.Errorf("%s: %+v (%s), %v", text, got, got.Location(), err)
 		}
 	}
-	for _, text := range []string{"", "UPPER/Case", dir + "@sha256:ab", dir + "@md5:" + strings.Repeat("a", 32), "a b"} {
+	for _, text := range []string{"", "example.org/UPPER/Case", dir + "@sha256:ab", dir + "@md5:" + strings.Repeat("a", 32), "example.org/a b"} {
 		if got, err := Parse(text); err == nil {
 			t.Errorf("%q is %+v", text, got)
 		}

@@ -18,10 +18,12 @@ func (a *app) imagesLock(source *string) *cobra.Command {
 	var file string
 	var life time.Duration
 	cmd := &cobra.Command{
-		Use: "lock", Short: "Build all images and write images.yaml; with a command, judge locks and explain them", Args: cobra.NoArgs,
+		Use: "lock [IMAGE[@VERSION]...]", Short: "Build all images and write images.yaml; with a command, judge locks and explain them",
 		Long: "Build all images for all platforms and write images.yaml: an hour or two on a machine that has built none of them.\n" +
-			"With --check, build the images of a cluster (or with --all every one) and compare them with images.yaml.",
-		RunE: func(cmd *cobra.Command, _ []string) error {
+			"Where images are named, build those, and keep the others as images.yaml has them: each whose inputs have changed\n" +
+			"since is refused by name. With --check, build the images of a cluster (or those that are named, or with --all\n" +
+			"every one) and compare them with images.yaml.",
+		RunE: func(cmd *cobra.Command, args []string) error {
 			tree, err := worktree.Find(*source)
 			if err != nil {
 				return usageError{err}
@@ -30,9 +32,9 @@ func (a *app) imagesLock(source *string) *cobra.Command {
 				file = tree.Lock()
 			}
 			if !check {
-				f = buildFlags{all: true, gzip: true, platforms: []string{"all"}, parallel: f.parallel}
+				f = buildFlags{all: len(args) == 0, gzip: true, platforms: []string{"all"}, parallel: f.parallel}
 			}
-			o, err := f.options(nil)
+			o, err := f.options(args)
 			if err != nil {
 				return usageError{err}
 			}
@@ -52,7 +54,7 @@ func (a *app) imagesLock(source *string) *cobra.Command {
 				}
 				return nil
 			}
-			l, err := component.Compute(built)
+			l, err := images.Complete(file, built, o)
 			if err != nil {
 				return err
 			}

@@ -178,7 +178,10 @@ func TestWhatIsNoLockIsNamedByItsLine(t *testing.T) {
 			t.Errorf("%v: exit %d, %q, %q", args, code, stdout, stderr)
 		}
 	}
-	for _, args := range [][]string{{"nope"}, {"check", "a", "b"}, {"diff"}, {"explain"}, {"schema", "x"}, {"accept", "support"}, {"accept", "support", "etcd"}} {
+	if code, _, stderr := onLock(t, t.TempDir(), "nope"); code != ExitFailed || !strings.Contains(stderr, `no image "nope"; there are calico-cni, `) {
+		t.Errorf("exit %d, %q", code, stderr)
+	}
+	for _, args := range [][]string{{"check", "a", "b"}, {"diff"}, {"explain"}, {"schema", "x"}, {"accept", "support"}, {"accept", "support", "etcd"}} {
 		if code, _, stderr := onLock(t, t.TempDir(), args...); code != ExitUsage || stderr == "" {
 			t.Errorf("%v: exit %d, %q", args, code, stderr)
 		}

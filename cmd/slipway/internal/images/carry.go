@@ -130,9 +130,9 @@ func ParsePlace(text string) (Place, error) {
 	location, remoteOnly := strings.CutPrefix(text, "docker://")
 	remoteOnly = remoteOnly || strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://")
 	if !remoteOnly {
-		host, _, _ := strings.Cut(text, "/")
+		host, _, repository := strings.Cut(text, "/")
 		_, err := os.Stat(text)
-		if err == nil || strings.HasPrefix(text, ".") || !strings.ContainsAny(host, ".:") {
+		if err == nil || strings.HasPrefix(text, ".") || !strings.Contains(host, ":") && !(repository && strings.Contains(host, ".")) {
 			return Place{Path: text}, nil
 		}
 	}

@@ -137,6 +137,19 @@ func Check(committed string, built []component.Built) (*lock.Lock, error) {
 	return want, component.Check(component.Part(want, built), got)
 }
 
+// Complete returns the lock of built images: of all that there are, or of those that options name, and then of the
+// others as the lock in the file committed has them.
+func Complete(committed string, built []component.Built, o component.Options) (*lock.Lock, error) {
+	if len(o.Names) == 0 {
+		return component.Compute(built)
+	}
+	before, err := lock.Load(committed)
+	if err != nil {
+		return nil, fmt.Errorf("the lock that the other images are taken from: %w", err)
+	}
+	return component.Complete(before, built, o)
+}
+
 // Issue gives a computed lock the number and validity of the lock in the file committed when both
 // say the same and renew is false, else the next number, from now on.
 func Issue(committed string, l *lock.Lock, now time.Time, life time.Duration, renew bool) error {
