@@ -1,6 +1,7 @@
 package nodeos
 
 import (
+	"fmt"
 	"os"
 
 	"slipway.build/slipway/cmd/slipway/internal/images"
@@ -35,8 +36,10 @@ func Signed(file string, key Signer, programs program.Programs) (osimage.Content
 	if c.Lock, err = os.ReadFile(file); err != nil {
 		return c, err
 	}
-	c.LockSignature, err = key.Sign(c.Lock)
-	return c, err
+	if c.LockSignature, err = key.Sign(c.Lock); err != nil {
+		return c, fmt.Errorf("%s: %w", file, err)
+	}
+	return c, nil
 }
 
 // Extract makes the layer of contents and unpacks it below a directory, whose path in it is returned.
