@@ -21,10 +21,10 @@ type Target interface {
 	// PutManifest stores a manifest or index whose blobs are there.
 	PutManifest(ctx context.Context, repository string, o Object, data []byte) error
 	// Name gives the root, all of which is there, its tag, and lists it where its subject is found. It changes nothing
-	// when that is so already, and reports whether it did.
+	// when that is so already, and reports whether it did. A target may leave it to Finish.
 	Name(ctx context.Context, r *Root, data []byte) (bool, error)
-	// Finish makes what was put durable and visible.
-	Finish(ctx context.Context) error
+	// Finish makes what was put durable and visible, and returns how many names it set that Name had left to it.
+	Finish(ctx context.Context) (int, error)
 }
 
 // MirrorOptions of Mirror.
@@ -74,7 +74,9 @@ func Mirror(ctx context.Context, from Source, to Target, o MirrorOptions) (*Mirr
 			return m.result, fmt.Errorf("%s: %w", roots[i].Name(), err)
 		}
 	}
-	return m.result, to.Finish(ctx)
+	named, err := to.Finish(ctx)
+	m.result.Named += named
+	return m.result, err
 }
 
 func rank(r *Root) int {

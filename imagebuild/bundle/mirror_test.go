@@ -103,9 +103,13 @@ func back(t *testing.T, f *layouttest.Fixture, addr string) *trust.Report {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "layout")
-	for range 2 { // the second time it is all there
-		if _, err := bundle.Mirror(t.Context(), bundle.Join(bundle.FromRegistry{Registry: r, Lock: l}, signed), &bundle.ToLayout{Dir: dir}, bundle.MirrorOptions{}); err != nil {
+	for again := range 2 { // the second time it is all there
+		m, err := bundle.Mirror(t.Context(), bundle.Join(bundle.FromRegistry{Registry: r, Lock: l}, signed), &bundle.ToLayout{Dir: dir}, bundle.MirrorOptions{})
+		if err != nil {
 			t.Fatal(err)
+		}
+		if (m.Named == 0) != (again > 0) || (m.Copied == 0) != (again > 0) {
+			t.Errorf("time %d to a layout: %+v", again+1, m)
 		}
 	}
 	return prove(t, dir, f.Keys)

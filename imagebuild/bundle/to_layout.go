@@ -96,23 +96,27 @@ func (t *ToLayout) Name(ctx context.Context, r *Root, data []byte) (bool, error)
 
 // Finish adds what was named to index.json, in one step. Two that finish at the same time do so one after the
 // other.
-func (t *ToLayout) Finish(context.Context) error {
+func (t *ToLayout) Finish(context.Context) (int, error) {
 	if err := os.MkdirAll(t.Dir, 0o755); err != nil {
-		return err
+		return 0, err
 	}
 	d, err := os.Open(t.Dir)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer d.Close()
 	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX); err != nil {
-		return fmt.Errorf("lock %s: %w", t.Dir, err)
+		return 0, fmt.Errorf("lock %s: %w", t.Dir, err)
 	}
 	index, err := t.index()
 	if err != nil {
-		return err
+		return 0, err
 	}
+	named := 0
 	for _, entry := range indexOf(t.named, layout.RefName).Manifests {
+		if name := entryName(entry); name != "" && !slices.ContainsFunc(index.Manifests, func(old v1.Descriptor) bool { return entryName(old) == name && old.Digest == entry.Digest }) {
+			named++
+		}
 		index.Manifests = slices.DeleteFunc(index.Manifests, func(old v1.Descriptor) bool {
 			return entryName(old) == entryName(entry) && (entryName(entry) != "" || old.Digest == entry.Digest)
 		})
@@ -123,15 +127,15 @@ func (t *ToLayout) Finish(context.Context) error {
 	})
 	text, err := json.Marshal(index)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := renameio.WriteFile(filepath.Join(t.Dir, "oci-layout"), []byte(marker), 0o644); err != nil {
-		return err
+		return 0, err
 	}
 	if err := renameio.WriteFile(filepath.Join(t.Dir, "index.json"), text, 0o644); err != nil {
-		return err
+		return 0, err
 	}
-	return unix.Syncfs(int(d.Fd()))
+	return named, unix.Syncfs(int(d.Fd()))
 }
 
 func entryName(d v1.Descriptor) string {

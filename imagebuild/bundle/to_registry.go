@@ -108,4 +108,4 @@ func (t ToRegistry) list(ctx context.Context, r *Root, object *layout.Object) (b
 }
 
 // Finish does nothing: a registry keeps what it has said that it has.
-func (t ToRegistry) Finish(context.Context) error { return nil }
+func (t ToRegistry) Finish(context.Context) (int, error) { return 0, nil }
