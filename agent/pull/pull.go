@@ -14,6 +14,7 @@ import (
 
 	"slipway.build/slipway/agent/durable"
 
+	"slipway.build/slipway/agent/plan"
 	"slipway.build/slipway/agent/pull/mirror"
 	"slipway.build/slipway/imagebuild/lock"
 )
@@ -82,6 +83,9 @@ func (p *Puller) Pull(ctx context.Context, wants []Want, registries []string, pr
 	p.fetching.RLock()
 	defer p.fetching.RUnlock()
 	if err := durable.MkdirAll(p.Store.Dir, 0o755); err != nil {
+		return fmt.Errorf("make the image store: %w", err)
+	}
+	if err := labelAs(p.Store.Dir, plan.ExecBinary); err != nil {
 		return fmt.Errorf("make the image store: %w", err)
 	}
 	contents, err := p.Store.contents()

@@ -80,6 +80,7 @@ func TestTheNodeOSInAVirtualMachine(t *testing.T) {
 		"CapEff": "0000000000000000", "CapBnd": "0000000000000000", "CapPrm": "0000000000000000",
 		"NoNewPrivs": "1", "Seccomp": "2", "Uid": strings.Repeat(userID+"\t", 3) + userID, "verify": "0", "end": "1",
 		"selinux": "1", "policy": "default", "refused": "1",
+		"file.images": "system_u:object_r:bin_t:s0", "file.component": "system_u:object_r:bin_t:s0",
 	} {
 		if got[name] != want {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
