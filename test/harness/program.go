@@ -54,8 +54,8 @@ func Eventually(t *testing.T, limit time.Duration, what string, check func() err
 	}
 }
 
-// repository is the root of the clone that the test was built in.
-func repository(t *testing.T) string {
+// Repository is the root of the clone that the test was built in.
+func Repository(t *testing.T) string {
 	t.Helper()
 	out, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {

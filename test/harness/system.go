@@ -28,7 +28,7 @@ func Claim(t *testing.T, state string) *System {
 	if os.Getuid() != 0 {
 		t.Fatal("this test makes containers and name spaces: run it as root")
 	}
-	s := &System{Root: repository(t), State: state}
+	s := &System{Root: Repository(t), State: state}
 	exclusive(t)
 	if found := s.others(t); len(found) > 0 {
 		t.Fatalf("another Slipway runs on this machine (%s): end it first, with `slipway down` and its state directory", strings.Join(found, ", "))
@@ -51,7 +51,7 @@ const Running = "SLIPWAY_TEST_SYSTEM"
 // anything away: who has brought it up does both.
 func Attach(t *testing.T, state string) *System {
 	t.Helper()
-	s := &System{Root: repository(t), State: state}
+	s := &System{Root: Repository(t), State: state}
 	t.Cleanup(func() {
 		if t.Failed() {
 			s.Report(t)

@@ -14,6 +14,7 @@ import (
 
 	"slipway.build/slipway/imagebuild/lock"
 	"slipway.build/slipway/imagebuild/osimage/testbase"
+	"slipway.build/slipway/test/harness"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 )
 
 func TestThePageLeadsToANodeOS(t *testing.T) {
-	root := repository(t)
+	root := harness.Repository(t)
 	blocks := commands(t, filepath.Join(root, page))
 	if !strings.HasPrefix(blocks[0], "BASE=") || len(blocks) < 4 {
 		t.Fatalf("%s: the commands of %q do not begin with BASE=, or are few: %q", page, section, blocks)
@@ -98,16 +99,6 @@ func locked(t *testing.T, clone string) *lock.Lock {
 		t.Fatal(err)
 	}
 	return l
-}
-
-// repository is the root of the clone that the test was built in.
-func repository(t *testing.T) string {
-	t.Helper()
-	out, err := exec.Command("go", "env", "GOMOD").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Dir(strings.TrimSpace(string(out)))
 }
 
 // copyTracked copies what git would, as it is in the work tree.
