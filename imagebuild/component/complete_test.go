@@ -16,7 +16,7 @@ func (f *fixture) two() []Recipe {
 	return []Recipe{f.recipe, other}
 }
 
-// locked is the lock of images that are built here, read back from its bytes.
+// locked is the lock of images that are built here.
 func (f *fixture) locked(recipes ...Recipe) *lock.Lock {
 	f.t.Helper()
 	o := f.options()

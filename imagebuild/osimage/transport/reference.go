@@ -75,14 +75,14 @@ func Parse(text string) (Reference, error) {
 		return Reference{Kind: Archive, Path: rest, Digest: digest}, nil
 	case rest == "":
 		return Reference{}, fmt.Errorf("%q names no image", text)
-	case !hasHost(rest):
+	case !HasHost(rest):
 		return Reference{Kind: Layout, Path: rest, Digest: digest}, nil
 	}
 	return parseRemote(text, digest)
 }
 
-// hasHost says whether a text begins with a registry's host, as image references do that are complete.
-func hasHost(text string) bool {
+// HasHost says whether a text begins with a registry's host, as image references do that are complete.
+func HasHost(text string) bool {
 	host, _, repository := strings.Cut(text, "/")
 	return repository && !strings.HasPrefix(host, ".") && (host == "localhost" || strings.ContainsAny(host, ".:"))
 }

@@ -13,6 +13,7 @@ import (
 	"slipway.build/slipway/imagebuild/bundle/remote"
 	"slipway.build/slipway/imagebuild/layout"
 	"slipway.build/slipway/imagebuild/osimage"
+	"slipway.build/slipway/imagebuild/osimage/transport"
 	"slipway.build/slipway/imagebuild/trust"
 )
 
@@ -130,9 +131,9 @@ func ParsePlace(text string) (Place, error) {
 	location, remoteOnly := strings.CutPrefix(text, "docker://")
 	remoteOnly = remoteOnly || strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://")
 	if !remoteOnly {
-		host, _, repository := strings.Cut(text, "/")
 		_, err := os.Stat(text)
-		if err == nil || strings.HasPrefix(text, ".") || !strings.Contains(host, ":") && !(repository && strings.Contains(host, ".")) {
+		bare := strings.Contains(text, ":") && !strings.Contains(text, "/")
+		if err == nil || !bare && !transport.HasHost(text) {
 			return Place{Path: text}, nil
 		}
 	}

@@ -17,6 +17,7 @@ func TestPlacesAreToldApart(t *testing.T) {
 		"127.0.0.1:5000":                     "",
 		"127.0.0.1:5000/a":                   "",
 		"registry.example.org/slipway":       "",
+		"localhost/slipway":                  "",
 		"docker://registry.example.org":      "",
 		"http://localhost:5000":              "",
 		"https://registry.example.org/cloud": "",
