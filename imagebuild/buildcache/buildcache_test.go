@@ -6,9 +6,10 @@ import (
 )
 
 func TestWhoIsNotRootHasACacheOfTheirOwn(t *testing.T) {
-	t.Setenv("HOME", "/home/op")
+	home := t.TempDir()
+	t.Setenv("HOME", home)
 	t.Setenv("XDG_CACHE_HOME", "")
-	if got := dirOf(1000); got != "/home/op/.cache/slipway" {
+	if got := dirOf(1000); got != filepath.Join(home, ".cache", "slipway") {
 		t.Error(got)
 	}
 	own := t.TempDir()
